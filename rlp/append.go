@@ -12,6 +12,10 @@ func AppendUint(b []byte, v uint64) []byte {
 		return append(b, stringBase)
 	case v < stringBase:
 		return append(b, byte(v))
+	case v < 1<<8:
+		return append(b, stringBase+1, byte(v))
+	case v < 1<<16:
+		return append(b, stringBase+2, byte(v>>8), byte(v))
 	}
 	n := byteLen(v)
 	b = append(b, stringBase+byte(n))

@@ -91,28 +91,41 @@ func (c *Cursor) Uint64() (uint64, error) { return c.Uint(64) }
 // Uint reads an integer of at most the given number of bits, 1 to 64. A larger
 // one is [ErrTooLarge].
 func (c *Cursor) Uint(bits int) (uint64, error) {
-	// Most integers on the wire are one byte long.
-	if len(c.b) > 0 && c.b[0] < stringBase && c.b[0] != 0 && bits >= 7 {
-		v := uint64(c.b[0])
-		c.b = c.b[1:]
+	if v, n := shortUint(c.b); n > 0 && v>>(bits-1)>>1 == 0 {
+		c.b = c.b[n:]
 		return v, nil
 	}
+	// Zero, or an error to be named.
 	before := c.b
 	s, err := c.integer()
 	if err != nil {
 		return 0, err
 	}
-	var v uint64
-	if len(s) <= 8 {
-		for _, x := range s {
-			v = v<<8 | uint64(x)
-		}
-	}
-	if len(s) > 8 || bits < 64 && v>>bits != 0 {
+	if len(s) > 0 {
 		c.b = before
 		return 0, ErrTooLarge
 	}
-	return v, nil
+	return 0, nil
+}
+
+// shortUint reads the canonical encoding of an integer above zero of at most
+// eight bytes. It returns the integer and the number of bytes it takes, or no
+// bytes if b begins with anything else.
+func shortUint(b []byte) (v uint64, n int) {
+	if len(b) == 0 || b[0] == 0 || b[0] > stringBase+8 {
+		return 0, 0
+	}
+	if b[0] < stringBase {
+		return uint64(b[0]), 1
+	}
+	n = 1 + int(b[0]-stringBase)
+	if len(b) < n || n == 1 || b[1] == 0 || n == 2 && b[1] < stringBase {
+		return 0, 0
+	}
+	for _, x := range b[1:n] {
+		v = v<<8 | uint64(x)
+	}
+	return v, n
 }
 
 // integer reads a byte string without leading zeros.

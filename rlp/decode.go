@@ -39,17 +39,21 @@ func DecodeLimit(b []byte, v any, limit int) error {
 }
 
 func decodeWith(b []byte, v any, m memory) error {
+	rv, err := target(v)
+	if err != nil {
+		return err
+	}
 	// One allocation holds the state of the whole call.
 	state := &struct {
 		cursor Cursor
 		mem    memory
 	}{Cursor{b: b}, m}
 	state.cursor.mem = &state.mem
-	if err := state.cursor.Decode(v); err != nil {
-		return err
+	if err = planOf(rv.Type()).decode(&state.cursor, rv); err == nil {
+		err = state.cursor.End()
 	}
-	if err := state.cursor.End(); err != nil {
-		return &Error{Op: "decode", Path: typeName(reflect.TypeOf(v).Elem()), Err: err}
+	if err != nil {
+		return rooted("decode", typeName(rv.Type()), err)
 	}
 	return nil
 }
@@ -57,20 +61,18 @@ func decodeWith(b []byte, v any, m memory) error {
 // Decode reads one item into the value that v, a pointer, points to, by the rules
 // of the function [Decode]. A cursor given to a [Decoder] shares the memory
 // allowance of the Decode call; any other allows each item twice its size and
-// 64 KiB. After an error the position of the cursor is not defined.
+// 64 KiB.
 func (c *Cursor) Decode(v any) error {
-	rv := reflect.ValueOf(v)
-	if rv.Kind() != reflect.Pointer || rv.IsNil() {
-		return &Error{Op: "decode", Path: fmt.Sprintf("%T", v), Err: errTarget}
+	rv, err := target(v)
+	if err != nil {
+		return err
 	}
-	rv = rv.Elem()
 	lent := *c
 	if lent.mem == nil {
-		_, head, size, err := c.head()
-		if err != nil {
-			return &Error{Op: "decode", Path: typeName(rv.Type()), Err: err}
+		m := memory{}
+		if _, head, size, err := c.head(); err == nil {
+			m = newMemory(head + size)
 		}
-		m := newMemory(head + size)
 		lent.mem = &m
 	}
 	if err := planOf(rv.Type()).decode(&lent, rv); err != nil {
@@ -78,6 +80,15 @@ func (c *Cursor) Decode(v any) error {
 	}
 	c.b = lent.b
 	return nil
+}
+
+// target returns the value that v points to.
+func target(v any) (reflect.Value, error) {
+	rv := reflect.ValueOf(v)
+	if rv.Kind() != reflect.Pointer || rv.IsNil() {
+		return rv, &Error{Op: "decode", Path: fmt.Sprintf("%T", v), Err: errTarget}
+	}
+	return rv.Elem(), nil
 }
 
 var errTarget = fmt.Errorf("%w: not a pointer, or nil", ErrValue)

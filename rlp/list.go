@@ -31,84 +31,111 @@ func (c *Cursor) leave(after []byte) error {
 // index is the step in the path of an error to the i-th element.
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-// sizeElems is the size of the elements of a slice or array, without a header.
-func sizeElems(elem *plan, v reflect.Value, depth int) int {
-	n := 0
-	for i := range v.Len() {
-		n += elem.size(v.Index(i), depth)
-	}
-	return n
+// elems is how the elements of a slice or array are handled, without the header
+// of the list around them.
+type elems struct {
+	size   func(v reflect.Value, depth int) int
+	append func(b []byte, v reflect.Value, depth int) ([]byte, error)
+	// constant tells that size needs no look at the elements.
+	constant bool
+	// count returns how many items are left in c, to allocate a slice for them.
+	count func(c *Cursor) (int, error)
+	// decode reads as many items as v is long.
+	decode func(c *Cursor, v reflect.Value) error
 }
 
-func appendElems(b []byte, elem *plan, v reflect.Value, depth int) ([]byte, error) {
-	var err error
-	for i := range v.Len() {
-		if b, err = elem.append(b, v.Index(i), depth); err != nil {
-			return b, at(index(i), err)
-		}
+// elems returns how the elements of t, a slice or array type, are handled.
+func (c *compiler) elems(t reflect.Type) *elems {
+	e := &elems{count: (*Cursor).Count}
+	if t.Kind() == reflect.Slice && c.fillFlat(e, t.Elem()) {
+		return e
 	}
-	return b, nil
-}
-
-// decodeElems reads all items left in c into a new slice. They are counted
-// first, so that the slice is charged and allocated once and never grows.
-func decodeElems(c *Cursor, elem *plan, empty, v reflect.Value) error {
-	n, err := c.Count()
-	if err != nil {
-		return err
-	}
-	v.Set(empty)
-	if n == 0 {
-		return nil
-	}
-	if err := c.mem.charge(n, int(v.Type().Elem().Size())); err != nil {
-		return err
-	}
-	v.Grow(n)
-	v.SetLen(n)
-	for i := range n {
-		if err := elem.decode(c, v.Index(i)); err != nil {
-			return at(index(i), err)
-		}
-	}
-	return nil
-}
-
-func (c *compiler) fillSlice(p *plan, t reflect.Type) {
 	elem := c.plan(t.Elem())
-	empty := reflect.MakeSlice(t, 0, 0)
-	c.fillList(p, elem, func(c *Cursor, v reflect.Value) error {
-		return decodeElems(c, elem, empty, v)
-	})
-}
-
-func (c *compiler) fillArray(p *plan, t reflect.Type) {
-	elem := c.plan(t.Elem())
-	c.fillList(p, elem, func(c *Cursor, v reflect.Value) error {
+	e.size = func(v reflect.Value, depth int) int {
+		n := 0
+		for i := range v.Len() {
+			n += elem.size(v.Index(i), depth)
+		}
+		return n
+	}
+	e.append = func(b []byte, v reflect.Value, depth int) ([]byte, error) {
+		var err error
+		for i := range v.Len() {
+			if b, err = elem.append(b, v.Index(i), depth); err != nil {
+				return b, at(index(i), err)
+			}
+		}
+		return b, nil
+	}
+	e.decode = func(c *Cursor, v reflect.Value) error {
 		for i := range v.Len() {
 			if err := elem.decode(c, v.Index(i)); err != nil {
 				return at(index(i), err)
 			}
 		}
 		return nil
-	})
+	}
+	return e
+}
+
+// A slicePlan is a slice that takes all items that are left in a list.
+type slicePlan struct {
+	*elems
+	empty reflect.Value // not nil
+	space int           // of one element in memory
+}
+
+func (c *compiler) slice(t reflect.Type) *slicePlan {
+	return &slicePlan{c.elems(t), reflect.MakeSlice(t, 0, 0), int(t.Elem().Size())}
+}
+
+// decodeRest reads all items left in c into a new slice. They are counted first,
+// so that the slice is charged and allocated once and never grows.
+func (s *slicePlan) decodeRest(c *Cursor, v reflect.Value) error {
+	n, err := s.count(c)
+	if err != nil {
+		return err
+	}
+	v.Set(s.empty)
+	if n == 0 {
+		return nil
+	}
+	if err := c.mem.charge(n, s.space); err != nil {
+		return err
+	}
+	v.Grow(n)
+	v.SetLen(n)
+	return s.decode(c, v)
+}
+
+func (c *compiler) fillSlice(p *plan, t reflect.Type) {
+	s := c.slice(t)
+	fillList(p, s.elems, s.decodeRest)
+}
+
+func (c *compiler) fillArray(p *plan, t reflect.Type) {
+	e := c.elems(t)
+	fillList(p, e, e.decode)
 }
 
 // fillList makes the plan of a slice or array that is written as a list; items
 // reads what is in the list.
-func (c *compiler) fillList(p *plan, elem *plan, items func(*Cursor, reflect.Value) error) {
+func fillList(p *plan, e *elems, items func(*Cursor, reflect.Value) error) {
 	p.size = func(v reflect.Value, depth int) int {
 		if depth >= MaxDepth {
 			return 0
 		}
-		return ListSize(sizeElems(elem, v, depth+1))
+		return ListSize(e.size(v, depth+1))
 	}
 	p.append = func(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		if depth >= MaxDepth {
 			return b, ErrDepth
 		}
+		if e.constant {
+			return e.append(AppendList(b, e.size(v, depth+1)), v, depth+1)
+		}
 		b, start := openList(b)
-		b, err := appendElems(b, elem, v, depth+1)
+		b, err := e.append(b, v, depth+1)
 		if err != nil {
 			return b, err
 		}

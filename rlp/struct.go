@@ -16,18 +16,14 @@ func (c *compiler) fillStruct(p *plan, t reflect.Type) {
 		if !f.optional && !f.tail {
 			s.required++
 		}
-		if f.tail {
-			s.emptyTail = reflect.MakeSlice(t.Field(f.index).Type, 0, 0)
-		}
 	}
 	p.size, p.append, p.decode = s.size, s.append, s.decode
 }
 
 // A structPlan is a struct whose fields are the items of a list.
 type structPlan struct {
-	fields    []field
-	required  int // how many fields come before the optional ones and the tail
-	emptyTail reflect.Value
+	fields   []field
+	required int // how many fields come before the optional ones and the tail
 }
 
 // present returns the fields of v to write: all up to the last that is required
@@ -52,7 +48,7 @@ func (s *structPlan) size(v reflect.Value, depth int) int {
 	for i := range fs {
 		f := &fs[i]
 		if f.tail {
-			n += sizeElems(f.plan, v.Field(f.index), depth+1)
+			n += f.rest.size(v.Field(f.index), depth+1)
 		} else {
 			n += f.plan.size(v.Field(f.index), depth+1)
 		}
@@ -70,7 +66,7 @@ func (s *structPlan) append(b []byte, v reflect.Value, depth int) ([]byte, error
 		var err error
 		f := &fs[i]
 		if f.tail {
-			b, err = appendElems(b, f.plan, v.Field(f.index), depth+1)
+			b, err = f.rest.append(b, v.Field(f.index), depth+1)
 		} else {
 			b, err = f.plan.append(b, v.Field(f.index), depth+1)
 		}
@@ -91,7 +87,7 @@ func (s *structPlan) decode(c *Cursor, v reflect.Value) error {
 		fv := v.Field(f.index)
 		switch {
 		case f.tail:
-			err = decodeElems(c, f.plan, s.emptyTail, fv)
+			err = f.rest.decodeRest(c, fv)
 		case f.optional && !c.More():
 			fv.SetZero()
 		default:

@@ -12,7 +12,8 @@ type field struct {
 	name     string
 	optional bool
 	tail     bool
-	plan     *plan // of the field; of its elements for the tail
+	plan     *plan
+	rest     *slicePlan // instead of plan, of the tail
 }
 
 // fields returns the encoded fields of a struct in their order.
@@ -41,7 +42,7 @@ func (c *compiler) fields(t reflect.Type) ([]field, error) {
 		}
 		switch {
 		case f.tail:
-			f.plan = c.plan(sf.Type.Elem())
+			f.rest = c.slice(sf.Type)
 		case tags.null != "":
 			f.plan = new(plan)
 			c.fillPointer(f.plan, sf.Type, tags.null)
