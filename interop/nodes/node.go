@@ -1,0 +1,192 @@
+// Package nodes starts nodes of several programs for tests, each on 127.0.0.1
+// with ports of its own, asks them over their IPC sockets and ends them.
+//
+// What cannot be done fails the test, with the end of the node's log. A test may
+// run many nodes, and many tests may run at once.
+package nodes
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+const (
+	// startTimeout bounds the time until a node answers on its socket. Geth
+	// takes a second if the machine has nothing else to do.
+	startTimeout = 60 * time.Second
+
+	// callTimeout bounds one call of a node's API.
+	callTimeout = 20 * time.Second
+)
+
+// A Node is a running node with its IPC socket. It ends with the test.
+type Node struct {
+	Name string // of the node in this test, such as geth-1
+	Info        // as of its start
+
+	t    testing.TB
+	dir  string
+	proc *process
+	rpc  *rpc.Client
+}
+
+// newDir makes the directory of a node. Its path is short, because a socket in it
+// must fit into 104 bytes.
+func newDir(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "parley-"+name+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// start runs a program as a node in dir and waits until it answers on the socket.
+func start(t testing.TB, logs, name, dir, socket, path string, args ...string) *Node {
+	t.Helper()
+	proc, err := startProcess(dir, path, args...)
+	if err != nil {
+		t.Fatalf("%s: start: %v", name, err)
+	}
+	n := &Node{Name: name, t: t, dir: dir, proc: proc}
+	t.Cleanup(func() {
+		if n.rpc != nil {
+			n.rpc.Close()
+		}
+		proc.stop()
+		if t.Failed() {
+			n.keepLog(logs)
+		}
+	})
+	deadline := time.Now().Add(startTimeout)
+	for {
+		if n.rpc == nil {
+			ctx, cancel := context.WithDeadline(context.Background(), deadline)
+			n.rpc, err = rpc.DialIPC(ctx, socket)
+			cancel()
+		}
+		if n.rpc != nil {
+			if err = n.TryCall(&n.Info, "admin_nodeInfo"); err == nil && n.Ports.Listener != 0 {
+				return n
+			}
+		}
+		select {
+		case <-proc.ended:
+			t.Fatalf("%s: ended at its start: %v\n%s", name, proc.err, tail(proc.log(), logTail))
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: does not answer on %s after %v: %v\n%s", name, socket, startTimeout, err, tail(proc.log(), logTail))
+		}
+	}
+}
+
+// keepLog copies the node's log to where it outlives the test, and shows its end.
+func (n *Node) keepLog(logs string) {
+	dir := filepath.Join(logs, filepath.FromSlash(n.t.Name()))
+	file := filepath.Join(dir, n.Name+".txt")
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(file, []byte(n.proc.log()), 0o644)
+	}
+	if err != nil {
+		n.t.Logf("%s: log not kept: %v", n.Name, err)
+		return
+	}
+	n.t.Logf("%s: log kept in %s, which ends:\n%s", n.Name, file, tail(n.proc.log(), logTail))
+}
+
+// TryCall calls a method of the node's API; result is a pointer, or nil.
+func (n *Node) TryCall(result any, method string, args ...any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if err := n.rpc.CallContext(ctx, result, method, args...); err != nil {
+		return fmt.Errorf("%s: %s: %w", n.Name, method, err)
+	}
+	return nil
+}
+
+// Call is TryCall; an error fails the test.
+func (n *Node) Call(result any, method string, args ...any) {
+	n.t.Helper()
+	if err := n.TryCall(result, method, args...); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// Peers returns what admin_peers says.
+func (n *Node) Peers() []Peer {
+	n.t.Helper()
+	var peers []Peer
+	n.Call(&peers, "admin_peers")
+	return peers
+}
+
+// EthPeer returns the peer with an ID if the node shows it and its Status exchange
+// is done.
+func (n *Node) EthPeer(id string) (Peer, Eth, bool) {
+	n.t.Helper()
+	for _, p := range n.Peers() {
+		if e, ok := p.Eth(); ok && p.ID == id {
+			return p, e, true
+		}
+	}
+	return Peer{}, Eth{}, false
+}
+
+// AddPeer has the node keep a connection to the node at an enode URL.
+func (n *Node) AddPeer(enode string) { n.t.Helper(); n.do("admin_addPeer", enode) }
+
+// RemovePeer has the node end its connection to the node at an enode URL and dial
+// it no more.
+func (n *Node) RemovePeer(enode string) { n.t.Helper(); n.do("admin_removePeer", enode) }
+
+// do calls a method whose result is true.
+func (n *Node) do(method string, args ...any) {
+	n.t.Helper()
+	var done bool
+	n.Call(&done, method, args...)
+	if !done {
+		n.t.Fatalf("%s: %s = false, want true", n.Name, method)
+	}
+}
+
+// Log returns what the node has printed so far, without colours.
+func (n *Node) Log() string { return colour.ReplaceAllString(n.proc.log(), "") }
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// WaitLog waits for a line of the log that has all the parts in it, and returns
+// it.
+func (n *Node) WaitLog(within time.Duration, parts ...string) string {
+	n.t.Helper()
+	var found string
+	Wait(n.t, within, fmt.Sprintf("%s prints a line with %q", n.Name, parts), func() bool {
+		for line := range strings.SplitSeq(n.Log(), "\n") {
+			found = line
+			for _, part := range parts {
+				if !strings.Contains(line, part) {
+					found = ""
+				}
+			}
+			if found != "" {
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// Stop asks the program to end and waits for that. It returns the time it took, and
+// an error unless the exit code was 0.
+func (n *Node) Stop() (time.Duration, error) { return n.proc.stop() }
