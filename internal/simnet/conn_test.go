@@ -182,7 +182,11 @@ func TestClose(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Errorf("Close = %v", err)
 		}
-		mustWrite(t, b, "lost")
+		// What is lost counts as under way, until the news comes.
+		mustWrite(t, b, string(make([]byte, simnet.DefaultWindow)))
+		if n, err := b.Write([]byte("x")); n != 0 || !errors.Is(err, syscall.EPIPE) || passed() != 40*ms {
+			t.Errorf("Write beyond the window = %d, %v after %v; want EPIPE after 40ms", n, err, passed())
+		}
 		wantRead(t, b, "bye")
 		if _, err := read(b); err != io.EOF || passed() != 40*ms {
 			t.Errorf("Read at the end = %v after %v; want EOF after 40ms", err, passed())
@@ -294,7 +298,7 @@ func TestStall(t *testing.T) {
 		a, b := simnet.Pipe(simnet.PipeOptions{Link: simnet.Link{Delay: 40 * ms}})
 		passed := stopwatch()
 		mustWrite(t, a, "1")
-		time.Sleep(40 * ms)
+		<-time.After(40 * ms)
 		mustWrite(t, a, "2")
 		a.Stall(time.Second)
 		mustWrite(t, a, "3")

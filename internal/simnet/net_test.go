@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -244,7 +245,7 @@ func TestPartition(t *testing.T) {
 		n, a, b, l := twoHosts(t, 40*ms)
 		c, d := connect(t, a, l)
 		mustWrite(t, c, "before ")
-		time.Sleep(40 * ms)
+		<-time.After(40 * ms)
 		mustWrite(t, c, "under way ")
 		n.Partition(b, a)
 		mustWrite(t, c, "meanwhile")
@@ -259,19 +260,34 @@ func TestPartition(t *testing.T) {
 	})
 }
 
-// A reset that a partition holds back arrives after it.
-func TestPartitionHoldsReset(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n, a, b, l := twoHosts(t, 40*ms)
-		c, d := connect(t, a, l)
-		c.Reset()
-		n.Partition(a, b)
-		passed := stopwatch()
-		time.AfterFunc(time.Minute, func() { n.Heal(a, b) })
-		if _, err := read(d); !errors.Is(err, syscall.ECONNRESET) || passed() != time.Minute+40*ms {
-			t.Errorf("Read = %v after %v; want ECONNRESET after 1m0.04s", err, passed())
-		}
-	})
+// An end or a reset that a partition holds back arrives after it; that of an end
+// that has vanished never does.
+func TestPartitionHoldsEnd(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		end   func(*simnet.Conn)
+		err   error
+		after time.Duration
+	}{
+		{"Close", func(c *simnet.Conn) { c.Close() }, io.EOF, time.Minute + 40*ms},
+		{"Reset", (*simnet.Conn).Reset, syscall.ECONNRESET, time.Minute + 40*ms},
+		{"Vanish", func(c *simnet.Conn) { c.Vanish(); c.Close() }, os.ErrDeadlineExceeded, time.Hour},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, a, b, l := twoHosts(t, 40*ms)
+				c, d := connect(t, a, l)
+				test.end(c)
+				n.Partition(a, b)
+				passed := stopwatch()
+				time.AfterFunc(time.Minute, func() { n.Heal(a, b) })
+				d.SetDeadline(time.Now().Add(time.Hour))
+				if _, err := read(d); !errors.Is(err, test.err) || passed() != test.after {
+					t.Errorf("Read = %v after %v; want %v after %v", err, passed(), test.err, test.after)
+				}
+			})
+		})
+	}
 }
 
 // A dial during a partition succeeds with its next attempt after it: they come
@@ -460,6 +476,25 @@ func TestManyConns(t *testing.T) {
 		}
 		if len(n.Conns()) != 0 {
 			t.Errorf("%d connections are left", len(n.Conns()))
+		}
+	})
+}
+
+// Connections that arrive at the same time are accepted in the order in which
+// they were dialed.
+func TestAcceptOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, a, _, l := twoHosts(t, 0)
+		for range 3 {
+			if _, err := a.DialContext(t.Context(), "tcp", listenAddr); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for port := range 3 {
+			c, err := l.Accept()
+			if want := fmt.Sprint("192.0.2.1:", 32768+port); err != nil || c.RemoteAddr().String() != want {
+				t.Errorf("Accept = %v, %v; want %s", c.RemoteAddr(), err, want)
+			}
 		}
 	})
 }
