@@ -27,6 +27,8 @@ type lease struct {
 	home *Buffers
 	data []byte // len is what was asked for, cap the size of the class
 	gen  atomic.Uint64
+
+	counted atomic.Int64 // what inUse holds for it
 }
 
 // Classes are powers of two from minClass to stepClass and quarters of a power
@@ -104,6 +106,7 @@ func (b *Buffers) Put(data []byte) {
 		l = &lease{home: b}
 	}
 	l.data = data
+	l.counted.Store(int64(cap(data)))
 	b.takeBack(l)
 }
 
@@ -138,14 +141,18 @@ func (b *Buffers) lend(n int) *lease {
 		l = &lease{home: b, data: make([]byte, n)}
 	}
 	l.data = l.data[:n]
+	l.counted.Store(int64(cap(l.data)))
 	b.inUse.Add(int64(cap(l.data)))
 	return l
 }
 
+// uncount takes the lease out of inUse, once.
+func (l *lease) uncount() { l.home.inUse.Add(-l.counted.Swap(0)) }
+
 // takeBack accepts a lease from its only holder.
 func (b *Buffers) takeBack(l *lease) {
 	size := cap(l.data)
-	b.inUse.Add(-int64(size))
+	l.uncount()
 	if b.poison {
 		whole := l.data[:size]
 		for i := range whole {

@@ -52,11 +52,20 @@ type Msg struct {
 }
 
 // Release gives the payload's buffer back. It is optional: without it the
-// collector takes the buffer (and InUse goes on counting it). Any further Release,
+// collector takes the buffer (and InUse goes on counting it, unless HandOver was
+// called). Any further Release,
 // of this or any copy, does nothing.
 func (m Msg) Release() {
 	if m.lease != nil {
 		m.lease.release(m.gen)
+	}
+}
+
+// HandOver takes the payload's buffer out of InUse: from now on it counts as its
+// holder's memory, no longer as the connection's, whether it is released or not.
+func (m Msg) HandOver() {
+	if m.lease != nil && m.lease.home != nil && m.lease.gen.Load() == m.gen {
+		m.lease.uncount()
 	}
 }
 
