@@ -76,12 +76,19 @@ func writeAgreement(t *testing.T) {
 	}
 }
 
-// agreementCases returns the inputs, always the same ones.
+// agreementCases returns the inputs, always the same ones, each once.
 func agreementCases() []testCase {
-	return slices.Concat(
+	cases := slices.Concat(
 		casesOffCurve(), casesCoordinates(), casesFormat(), casesSignature(),
 		casesSecret(), casesEdge(), casesRandom(),
 	)
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(cases, func(c testCase) bool {
+		text := c.String()
+		again := seen[text]
+		seen[text] = true
+		return again
+	})
 }
 
 func newCase(name, op string, args ...[]byte) testCase {

@@ -22,14 +22,20 @@ var (
 // No verb of package fmt, no slog handler and no encoder of the standard library
 // prints the secret; Bytes is the only way to it.
 type PrivateKey struct {
-	// A pointer, because fmt prints the fields of an unexported struct field
-	// without asking its methods, but does not follow pointers in it.
-	pair *keyPair
+	// A function, because it cannot be looked into. A key that is an unexported
+	// field of something is printed by reflection, its methods are not asked, and
+	// with a verb like %s fmt follows a pointer in it.
+	pair func() *keyPair
 }
 
 type keyPair struct {
 	secret [32]byte
 	public PublicKey
+}
+
+func newPrivateKey(pair *keyPair) *PrivateKey {
+	pair.public = publicOf(&pair.secret)
+	return &PrivateKey{func() *keyPair { return pair }}
 }
 
 // GenerateKey returns a new key from the random source of the operating system.
@@ -39,8 +45,7 @@ func GenerateKey() (*PrivateKey, error) {
 	for !isScalar(&pair.secret, &maxScalar) { // all but 2^-128 of all values are good
 		rand.Read(pair.secret[:])
 	}
-	pair.public = publicOf(&pair.secret)
-	return &PrivateKey{pair}, nil
+	return newPrivateKey(pair), nil
 }
 
 // ParsePrivateKey reads a key of 32 bytes, big endian, in 1..N-1. It copies b.
@@ -53,15 +58,14 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	if !isScalar(&pair.secret, &maxScalar) {
 		return nil, errRange
 	}
-	pair.public = publicOf(&pair.secret)
-	return &PrivateKey{pair}, nil
+	return newPrivateKey(pair), nil
 }
 
 // Bytes returns a copy of the secret, 32 bytes, big endian.
 func (k *PrivateKey) Bytes() []byte {
 	secret := make([]byte, 32)
 	if k.pair != nil {
-		copy(secret, k.pair.secret[:])
+		copy(secret, k.pair().secret[:])
 	}
 	return secret
 }
@@ -71,7 +75,7 @@ func (k *PrivateKey) Public() PublicKey {
 	if k.pair == nil {
 		return PublicKey{}
 	}
-	return k.pair.public
+	return k.pair().public
 }
 
 // ECDH returns the X coordinate of k·pub, the shared secret of SEC 1, section
@@ -96,7 +100,7 @@ func (k *PrivateKey) multiply(pub *PublicKey) (PublicKey, error) {
 	if k.pair == nil {
 		return PublicKey{}, errNoKey
 	}
-	point, ok := multiply(&k.pair.secret, pub)
+	point, ok := multiply(&k.pair().secret, pub)
 	if !ok {
 		return PublicKey{}, errOffCurve
 	}

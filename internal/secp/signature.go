@@ -28,7 +28,7 @@ func (k *PrivateKey) Sign(digest [32]byte) (Signature, error) {
 		return Signature{}, errNoKey
 	}
 	digest = reduce(&digest)
-	return sign(&k.pair.secret, &digest), nil
+	return sign(&k.pair().secret, &digest), nil
 }
 
 // Recover returns the public key whose owner signed digest. Any signature in
