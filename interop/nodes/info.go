@@ -59,9 +59,32 @@ type Info struct {
 
 // An Event is a notification of the subscription peerEvents.
 type Event struct {
-	Type   string `json:"type"` // add, drop
-	Peer   string `json:"peer"` // 64 hex digits
-	Error  string `json:"error"`
-	Local  string `json:"local"`
-	Remote string `json:"remote"`
+	Type     string  `json:"type"` // add, drop, msgsend, msgrecv
+	Peer     string  `json:"peer"` // 64 hex digits
+	Error    string  `json:"error"`
+	Local    string  `json:"local"`
+	Remote   string  `json:"remote"`
+	Protocol string  `json:"protocol"`
+	MsgCode  *uint64 `json:"msg_code"`
+	MsgSize  *uint32 `json:"msg_size"`
+}
+
+// An Explanation is the result of parley's p2p_explain.
+type Explanation struct {
+	ID        string    `json:"id"`
+	Connected bool      `json:"connected"`
+	Static    bool      `json:"static"`
+	Failures  int       `json:"failures"` // dials in a row
+	Verdicts  []Verdict `json:"verdicts"` // oldest first
+	Advice    string    `json:"advice"`
+}
+
+// A Verdict is what a gate of parley said about a node.
+type Verdict struct {
+	Gate    string `json:"gate"`
+	Inbound bool   `json:"inbound"`
+	Error   string `json:"error"`
+	Reason  string `json:"reason"` // of the Disconnect, if there was one
+	Detail  string `json:"detail"`
+	Count   int    `json:"count"`
 }

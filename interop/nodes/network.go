@@ -2,7 +2,6 @@ package nodes
 
 import (
 	_ "embed"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,12 +10,12 @@ import (
 	"testing"
 )
 
-// A Network is a private chain with every fork active from its genesis block, so
-// that its fork ID depends on nothing but the hash of that block.
+// A Network is a private chain.
 type Network struct {
 	ID          uint64
-	Genesis     []byte // geth's genesis.json
+	Genesis     []byte // geth's genesis.json; empty if no geth is to run
 	GenesisHash string // 0x and 64 hex digits
+	ForkID      string // in the form of parley's option: 0x and 8 hex digits, comma, next fork
 }
 
 //go:embed testdata/genesis.json
@@ -28,6 +27,7 @@ func Private() Network {
 		ID:          424242,
 		Genesis:     genesis,
 		GenesisHash: "0x6200b0a6fafd936a0baca07e13bf00f440e488d3a93a998c07f7a89bfb760395",
+		ForkID:      "0x23c846ce,0",
 	}
 }
 
@@ -47,16 +47,16 @@ func OtherGenesis(t testing.TB) Network {
 		ID:          424242,
 		Genesis:     changed,
 		GenesisHash: "0x606f31c385dad6240e23b834065225a9450500a7e298879f150f471c7437b6e3",
+		ForkID:      "0x7381ffb4,0",
 	}
 }
 
-// ForkID returns the fork ID in the form of parley's option: the hash as hex
-// digits and the next fork, which is none.
-func (n Network) ForkID() (string, error) {
-	hash, err := hex.DecodeString(strings.TrimPrefix(n.GenesisHash, "0x"))
+// forkID returns the fork ID of a chain whose forks are all active at its
+// genesis block: the checksum of the block's hash, and no next fork (EIP-2124).
+func forkID(genesisHash string) (string, error) {
+	hash, err := hex.DecodeString(strings.TrimPrefix(genesisHash, "0x"))
 	if err != nil {
 		return "", fmt.Errorf("nodes: genesis hash: %w", err)
 	}
-	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(hash))
-	return "0x" + hex.EncodeToString(sum) + ",0", nil
+	return fmt.Sprintf("0x%08x,0", crc32.ChecksumIEEE(hash)), nil
 }

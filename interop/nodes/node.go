@@ -105,6 +105,13 @@ func (n *Node) keepLog(logs string) {
 	n.t.Logf("%s: log kept in %s, which ends:\n%s", n.Name, file, tail(n.proc.log(), logTail))
 }
 
+// URL returns the enode URL at which the other nodes of a test reach the node. A
+// node that does not know its address may show another one.
+func (n *Node) URL() string {
+	key, _, _ := strings.Cut(strings.TrimPrefix(n.Enode, "enode://"), "@")
+	return fmt.Sprintf("enode://%s@127.0.0.1:%d", key, n.Ports.Listener)
+}
+
 // TryCall calls a method of the node's API; result is a pointer, or nil.
 func (n *Node) TryCall(result any, method string, args ...any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
