@@ -53,7 +53,7 @@ func decodeWith(b []byte, v any, m memory) error {
 		err = state.cursor.End()
 	}
 	if err != nil {
-		return rooted("decode", typeName(rv.Type()), err)
+		return rooted("decode", rv.Type(), err)
 	}
 	return nil
 }
@@ -67,18 +67,19 @@ func (c *Cursor) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	lent := *c
-	if lent.mem == nil {
+	before := *c
+	if c.mem == nil {
 		m := memory{}
 		if _, head, size, err := c.head(); err == nil {
 			m = newMemory(head + size)
 		}
-		lent.mem = &m
+		c.mem = &m
 	}
-	if err := planOf(rv.Type()).decode(&lent, rv); err != nil {
-		return rooted("decode", typeName(rv.Type()), err)
+	if err := planOf(rv.Type()).decode(c, rv); err != nil {
+		*c = before
+		return rooted("decode", rv.Type(), err)
 	}
-	c.b = lent.b
+	c.mem = before.mem
 	return nil
 }
 

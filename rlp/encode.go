@@ -25,7 +25,7 @@ func Append(b []byte, v any) ([]byte, error) {
 	}
 	out, err := p.append(b, rv, 0)
 	if err != nil {
-		return b, rooted("encode", typeName(rv.Type()), err)
+		return b, rooted("encode", rv.Type(), err)
 	}
 	return out, nil
 }
@@ -39,7 +39,7 @@ func Encode(v any) ([]byte, error) {
 	}
 	out, err := p.append(make([]byte, 0, p.size(rv, 0)), rv, 0)
 	if err != nil {
-		return nil, rooted("encode", typeName(rv.Type()), err)
+		return nil, rooted("encode", rv.Type(), err)
 	}
 	return out, nil
 }
@@ -64,14 +64,6 @@ func addressable(v reflect.Value) reflect.Value {
 	x := reflect.New(v.Type()).Elem()
 	x.Set(v)
 	return x
-}
-
-// typeName is how the path of an error begins.
-func typeName(t reflect.Type) string {
-	if name := t.Name(); name != "" {
-		return name
-	}
-	return t.String()
 }
 
 func sizeBool(reflect.Value, int) int { return 1 }

@@ -2,6 +2,8 @@ package rlp
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -72,31 +74,35 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// at prefixes one step to the path of an error on its way out of a value. Only
-// errors that this package made in the same call are extended; an error of a
-// Decoder or Appender, even if it is an *Error, is kept whole as the cause.
+// at adds one step to the path of an error on its way out of a value. Only errors
+// that this package made in the same call are extended; an error of a Decoder or
+// Appender, even if it is an *Error, is kept whole as the cause.
 func at(step string, err error) error {
-	if p, ok := err.(*located); ok {
-		p.path = step + p.path
-		return p
+	if l, ok := err.(*located); ok {
+		l.steps = append(l.steps, step)
+		return l
 	}
-	return &located{path: step, err: err}
+	return &located{steps: []string{step}, err: err}
 }
 
 // A located error is an Error whose root is not reached yet.
 type located struct {
-	path string
-	err  error
+	steps []string // innermost first
+	err   error
 }
 
-func (l *located) Error() string { return l.path + ": " + l.err.Error() }
-
-func (l *located) Unwrap() error { return l.err }
+func (l *located) Error() string { return l.err.Error() }
 
 // rooted completes the path of err with the name of the type it began at.
-func rooted(op, root string, err error) error {
-	if p, ok := err.(*located); ok {
-		return &Error{Op: op, Path: root + p.path, Err: p.err}
+func rooted(op string, root reflect.Type, err error) error {
+	e := &Error{Op: op, Path: root.Name(), Err: err}
+	if e.Path == "" {
+		e.Path = root.String()
 	}
-	return &Error{Op: op, Path: root, Err: err}
+	if l, ok := err.(*located); ok {
+		slices.Reverse(l.steps)
+		e.Path += strings.Join(l.steps, "")
+		e.Err = l.err
+	}
+	return e
 }

@@ -2,11 +2,13 @@ package rlp
 
 import "fmt"
 
-// The memory that decoding may allocate: twice the input, and slack that makes
-// the bound irrelevant for small messages.
+// The memory that values may take while they are decoded: twice the input, and
+// slack that makes the bound irrelevant for small messages. Of the 64 KiB that
+// Decode promises, 8 KiB are left for the state of the call and for an error with
+// a path of MaxDepth steps.
 const (
 	memoryFactor = 2
-	memorySlack  = 64 << 10
+	memorySlack  = 56 << 10
 )
 
 // memory is what is left of the allowance of one Decode call.

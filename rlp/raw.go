@@ -48,17 +48,14 @@ func Valid(b []byte) error {
 	}
 }
 
-// checkItem returns an error unless r is one item by its header.
+// checkItem returns an error unless r is exactly one item by its header.
 func checkItem(r []byte) error {
-	if len(r) == 0 {
-		return fmt.Errorf("%w: empty Raw", ErrValue)
+	if len(r) > 0 {
+		if _, head, size, err := parseHead(r); err == nil && head+size == len(r) {
+			return nil
+		}
 	}
-	_, head, size, err := parseHead(r)
-	if err != nil {
-		return fmt.Errorf("%w: Raw: %w", ErrValue, err)
-	}
-	if head+size != len(r) {
-		return fmt.Errorf("%w: Raw: %w", ErrValue, ErrTrailing)
-	}
-	return nil
+	return errNotItem
 }
+
+var errNotItem = fmt.Errorf("%w: Raw is not exactly one item", ErrValue)
