@@ -94,21 +94,7 @@ func (l *lane) arrival(size int, now int64) int64 {
 	return l.last
 }
 
-// transit returns how long one segment takes, with bad luck as it comes.
 func (l *lane) transit() int64 { return int64(l.link.transit(l.rand)) }
-
-func (k Link) transit(r *rand.Rand) time.Duration {
-	d := k.Delay
-	if k.Jitter > 0 {
-		d += time.Duration(r.Int64N(int64(k.Jitter) + 1))
-	}
-	if k.Loss > 0 {
-		for again := 2*k.Delay + 200*time.Millisecond; r.Float64() < k.Loss; again = min(2*again, time.Minute) {
-			d += again
-		}
-	}
-	return d
-}
 
 // receive moves what has arrived into b, up to the end of a cut segment.
 func (l *lane) receive(b []byte, now int64) int {

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -55,4 +56,18 @@ func (l Link) window() int {
 		return DefaultWindow
 	}
 	return l.Window
+}
+
+// transit returns how long one segment takes, with bad luck as it comes.
+func (l Link) transit(r *rand.Rand) time.Duration {
+	d := l.Delay
+	if l.Jitter > 0 {
+		d += time.Duration(r.Int64N(int64(l.Jitter) + 1))
+	}
+	if l.Loss > 0 {
+		for again := 2*l.Delay + 200*time.Millisecond; r.Float64() < l.Loss; again = min(2*again, time.Minute) {
+			d += again
+		}
+	}
+	return d
 }
