@@ -215,6 +215,9 @@ func (c *Conn) Remote() secp.PublicKey { return c.remote }
 // runs.
 func (c *Conn) SetSnappy(on bool) { c.snappy = on }
 
+// Snappy reports whether compression is on.
+func (c *Conn) Snappy() bool { return c.snappy }
+
 // NetConn returns the connection below, for its addresses and deadlines. Reading
 // or writing it would break the session.
 func (c *Conn) NetConn() net.Conn { return c.src.fd }
