@@ -1,0 +1,174 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"parley/enode"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxPeers        = 50
+	DefaultMaxPendingPeers = 50
+	DefaultDialRatio       = 2
+)
+
+// A Config says how a Server behaves. Start copies and checks it; changes to the
+// fields after Start are ignored.
+type Config struct {
+	// PrivateKey is the node's identity. It must be set.
+	PrivateKey *enode.PrivateKey
+
+	// MaxPeers bounds the number of peers; trusted nodes come on top. Zero means
+	// 50, negative none.
+	MaxPeers int
+
+	// MaxPendingPeers bounds the handshakes in flight, inbound and dialed each.
+	// Zero means 50; it cannot be turned off.
+	MaxPendingPeers int
+
+	// DialRatio is the share of dialed peers: 1/DialRatio of MaxPeers is dialed,
+	// the rest is for inbound connections. Zero means 2. Static nodes are not
+	// counted.
+	DialRatio int
+
+	// Name is the client name sent in Hello, usually "name/version/os/runtime".
+	// Empty means "parley". At most 128 bytes of printable ASCII.
+	Name string
+
+	// StaticNodes are kept connected: dialed again whenever they are not peers.
+	StaticNodes []*enode.Node
+
+	// TrustedNodes may connect above MaxPeers.
+	TrustedNodes []*enode.Node
+
+	// NetRestrict, if not empty, is the list of networks outside of which
+	// nobody is dialed or accepted.
+	NetRestrict []netip.Prefix
+
+	// Protocols are the sub-protocols to run. At least one is needed for a peer
+	// to be of use; without one every connection ends as a useless peer.
+	Protocols []Protocol
+
+	// ListenAddr is the TCP address to accept connections on, such as ":30303".
+	// Port 0 lets the system pick. Empty means not to listen.
+	ListenAddr string
+
+	// Listener, if set, is used instead of opening ListenAddr, for example one
+	// handed over by a service manager. The Server closes it.
+	Listener net.Listener
+
+	// Dialer opens connections to nodes. Nil means a net.Dialer.
+	Dialer NodeDialer
+
+	// NoDial turns dialing off; static nodes must then connect to us.
+	NoDial bool
+
+	// EnableMsgEvents adds an event for every message sent and received.
+	EnableMsgEvents bool
+
+	// CrashOnPanic lets a panic in a Protocol.Run end the process. By default it
+	// ends the connection and is logged and counted.
+	CrashOnPanic bool
+
+	// Logger takes the Server's log. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// A NodeDialer opens a stream to a node's TCP endpoint. The node has an address:
+// host names are resolved before. The context carries the deadline.
+type NodeDialer interface {
+	DialNode(ctx context.Context, n *enode.Node) (net.Conn, error)
+}
+
+// A tcpDialer is the NodeDialer that is used when Config names none.
+type tcpDialer struct{ d net.Dialer }
+
+func (t *tcpDialer) DialNode(ctx context.Context, n *enode.Node) (net.Conn, error) {
+	addr, ok := n.TCPEndpoint()
+	if !ok {
+		return nil, errNoTCP
+	}
+	return t.d.DialContext(ctx, "tcp", addr.String())
+}
+
+// check reports every mistake in the configuration at once.
+func (c *Config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("p2p: config: "+format, args...)) }
+
+	if c.PrivateKey == nil {
+		fail("PrivateKey is missing")
+	}
+	if c.MaxPendingPeers < 0 {
+		fail("MaxPendingPeers is %d; it bounds the handshakes in flight and cannot be turned off", c.MaxPendingPeers)
+	}
+	if c.DialRatio < 0 {
+		fail("DialRatio is %d, want 1 or more (0 means %d)", c.DialRatio, DefaultDialRatio)
+	}
+	if err := checkName(c.Name); err != nil {
+		fail("Name: %w", err)
+	}
+	seen := make(map[Cap]bool)
+	for i := range c.Protocols {
+		p := &c.Protocols[i]
+		switch {
+		case !validCapName(p.Name):
+			fail("Protocols[%d]: name %q is not 1 to 8 printable ASCII characters", i, p.Name)
+		case p.Length == 0:
+			fail("Protocols[%d]: %v has no message codes", i, p.Cap())
+		case p.Length > maxProtocolLength:
+			fail("Protocols[%d]: %v has %d message codes, at most %d", i, p.Cap(), p.Length, maxProtocolLength)
+		case p.Run == nil:
+			fail("Protocols[%d]: %v has no Run", i, p.Cap())
+		case seen[p.Cap()]:
+			fail("Protocols[%d]: %v is listed twice", i, p.Cap())
+		case p.MaxMsgSize > MaxPayload:
+			fail("Protocols[%d]: %v: MaxMsgSize %d is above %d", i, p.Cap(), p.MaxMsgSize, MaxPayload)
+		}
+		seen[p.Cap()] = true
+	}
+	if len(seen) > maxCaps {
+		fail("%d capabilities, at most %d fit into Hello", len(seen), maxCaps)
+	}
+	for i, n := range c.StaticNodes {
+		if n == nil {
+			fail("StaticNodes[%d] is nil", i)
+		}
+	}
+	for i, n := range c.TrustedNodes {
+		if n == nil {
+			fail("TrustedNodes[%d] is nil", i)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns the configuration with zero fields replaced.
+func (c Config) withDefaults() Config {
+	if c.MaxPeers == 0 {
+		c.MaxPeers = DefaultMaxPeers
+	}
+	c.MaxPeers = max(c.MaxPeers, 0)
+	if c.MaxPendingPeers == 0 {
+		c.MaxPendingPeers = DefaultMaxPendingPeers
+	}
+	if c.DialRatio == 0 {
+		c.DialRatio = DefaultDialRatio
+	}
+	if c.Name == "" {
+		c.Name = "parley"
+	}
+	if c.Dialer == nil {
+		c.Dialer = &tcpDialer{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}

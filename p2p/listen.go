@@ -1,0 +1,80 @@
+package p2p
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+const (
+	// acceptPause is how long the listener rests after an error that may pass,
+	// such as too many open files. It doubles up to maxAcceptPause.
+	acceptPause    = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// listenLoop accepts connections until the listener is closed.
+func (s *Server) listenLoop() {
+	pause := acceptPause
+	var logged time.Time
+	for {
+		fd, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			pause = acceptPause
+			s.count.accepted.Add(1)
+			s.receive(fd)
+		case errors.Is(err, net.ErrClosed) || s.ctx.Err() != nil:
+			return
+		default:
+			// Whatever it was, giving up would leave a node that looks alive and
+			// cannot be reached.
+			if time.Since(logged) >= time.Second {
+				s.log.Warn("Cannot accept connections", "err", err)
+				logged = time.Now()
+			}
+			select {
+			case <-time.After(pause):
+			case <-s.ctx.Done():
+				return
+			}
+			pause = min(2*pause, maxAcceptPause)
+		}
+	}
+}
+
+// receive lets an inbound connection in, or closes it. Nothing is computed for
+// it before its address was looked at.
+func (s *Server) receive(fd net.Conn) {
+	l := &link{fd: &stream{Conn: fd, meter: &s.traffic}}
+	remote := addrPort(fd.RemoteAddr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		fd.Close()
+		return
+	}
+	entry, gate, err := s.set.Accept(time.Now(), remote)
+	if err != nil {
+		fd.Close()
+		s.log.Debug("Connection refused", "remote", remote, "gate", string(gate), "err", err)
+		return
+	}
+	if entry.Evict != 0 {
+		for other, ticket := range s.pending {
+			if ticket == entry.Evict {
+				other.Close()
+				delete(s.pending, other)
+				break
+			}
+		}
+	}
+	l.ticket = entry.Ticket
+	l.fd.heard = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.set.Heard(l.ticket)
+	}
+	s.pending[l.fd] = l.ticket
+	s.tasks.Go(func() { s.connect(l, entry.Wait, nil) })
+}

@@ -1,0 +1,396 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"parley/enode"
+	"parley/rlpx"
+)
+
+const (
+	// idleTimeout ends a connection on which nothing arrives. A live peer
+	// answers our pings in a third of that time.
+	idleTimeout = 45 * time.Second
+
+	// goodbyeTimeout bounds the writing of what is queued and of Disconnect.
+	// lingerTimeout bounds the wait for the other side to read it. Together they
+	// stay below the two seconds that Stop may take.
+	goodbyeTimeout = time.Second
+	lingerTimeout  = 500 * time.Millisecond
+)
+
+// A Peer is a connection after Hello with at least one common capability. Its
+// methods are safe for concurrent use, also after the connection ended.
+type Peer struct {
+	srv     *Server // nil for a Peer made by NewPeer
+	id      enode.ID
+	node    *enode.Node
+	name    string
+	caps    []Cap
+	inbound bool
+	local   netip.AddrPort
+	remote  netip.AddrPort
+
+	conn   *rlpx.Conn
+	fd     *stream
+	run    []*running // immutable; the inboxes in it are guarded by in.mu
+	in     intake
+	out    outbox
+	live   liveness
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when nothing of the connection is left
+
+	mu    sync.Mutex // guards ended
+	ended *endError  // how the connection ended; the first one to say so decides
+}
+
+// NewPeer returns a Peer without a connection, for tests of protocols that run
+// over MsgPipe. Disconnect ends its context.
+func NewPeer(node *enode.Node, name string, caps []Cap) *Peer {
+	p := &Peer{id: node.ID(), node: node, name: cleanName(name), caps: slices.Clone(caps), done: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// newPeer returns the Peer for a connection that was set up.
+func newPeer(s *Server, c *rlpx.Conn, fd *stream, node *enode.Node, h *Hello, inbound bool, run []*running) *Peer {
+	p := &Peer{
+		srv: s, conn: c, fd: fd, run: run,
+		id: node.ID(), node: node, name: h.Name, caps: h.Caps, inbound: inbound,
+		local: addrPort(fd.LocalAddr()), remote: addrPort(fd.RemoteAddr()),
+		done: make(chan struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(s.ctx)
+	p.in.init(run)
+	p.out.init(c, fd, s.bufs, func(err error) { p.end(DiscNetworkError, err, false) })
+	p.live.start(time.Now())
+	return p
+}
+
+// ID returns the peer's node ID.
+func (p *Peer) ID() enode.ID { return p.id }
+
+// Node returns the node: as it was dialed, or made of the proven key and the
+// remote address, without ports, if the peer came to us.
+func (p *Peer) Node() *enode.Node { return p.node }
+
+// Name returns the client name that the peer gave, made printable.
+func (p *Peer) Name() string { return p.name }
+
+// Caps returns the capabilities that the peer announced.
+func (p *Peer) Caps() []Cap { return slices.Clone(p.caps) }
+
+// Inbound reports whether the peer came to us.
+func (p *Peer) Inbound() bool { return p.inbound }
+
+// Static reports whether the peer is to be kept connected.
+func (p *Peer) Static() bool { return p.srv != nil && p.srv.static(p.id) }
+
+// Trusted reports whether the peer may connect above MaxPeers.
+func (p *Peer) Trusted() bool { return p.srv != nil && p.srv.trusted(p.id) }
+
+// LocalAddr returns our address of the connection.
+func (p *Peer) LocalAddr() netip.AddrPort { return p.local }
+
+// RemoteAddr returns the peer's address of the connection. Of a peer that came to
+// us, the port is of no use for dialing.
+func (p *Peer) RemoteAddr() netip.AddrPort { return p.remote }
+
+// Context ends with the connection.
+func (p *Peer) Context() context.Context { return p.ctx }
+
+// Log returns a logger that names the peer.
+func (p *Peer) Log() *slog.Logger {
+	log := slog.Default()
+	if p.srv != nil {
+		log = p.srv.log
+	}
+	return log.With("peer", p.id, "client", p.name)
+}
+
+// String returns the ID's first digits, the client name and the address.
+func (p *Peer) String() string {
+	return fmt.Sprintf("%.16v %s %v", p.id.String(), p.name, p.remote)
+}
+
+// Running returns the version of the named protocol that runs with the peer.
+func (p *Peer) Running(name string) (version uint, ok bool) {
+	if r := p.protocol(name); r != nil {
+		return r.Version, true
+	}
+	return 0, false
+}
+
+func (p *Peer) protocol(name string) *running {
+	for _, r := range p.run {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Flush waits until every message queued so far was handed to the system. Its
+// error wraps ErrUnsent if some were lost with the connection.
+func (p *Peer) Flush(ctx context.Context) error {
+	if p.conn == nil {
+		return nil
+	}
+	return p.out.drain(ctx)
+}
+
+// Disconnect ends the connection with the given reason. It does not wait.
+func (p *Peer) Disconnect(reason DiscReason) { p.end(reason, nil, false) }
+
+// DisconnectError is Disconnect with a cause, which appears in the drop event,
+// the log and Explain.
+func (p *Peer) DisconnectError(reason DiscReason, err error) { p.end(reason, err, false) }
+
+// end says how the connection ended, unless that was said before, and wakes the
+// reader, which takes everything down.
+func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
+	p.mu.Lock()
+	first := p.ended == nil
+	if first {
+		p.ended = &endError{reason: reason, byRemote: byRemote, err: err}
+	}
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	if p.conn == nil { // made by NewPeer
+		p.cancel()
+		return
+	}
+	p.in.end(p.ended, false, p.run)
+	p.fd.endRead()
+}
+
+// serve runs the connection: it starts the protocols, reads until the end, says
+// goodbye, and returns when every goroutine of the connection has ended. It is
+// called once, by the goroutine that accepted or dialed.
+func (p *Peer) serve() *endError {
+	var protocols sync.WaitGroup
+	for _, r := range p.run {
+		protocols.Go(func() { p.runProtocol(r) })
+	}
+	p.read()
+
+	// If we ended it, what still waits for the protocols is not wanted, and what
+	// they have queued goes out with the reason behind it. If the other side did,
+	// the protocols get what had arrived before.
+	why := p.ended
+	quiet := why.byRemote || why.reason == DiscNetworkError
+	p.in.end(why, !quiet, p.run)
+	p.cancel()
+	if !why.byRemote && why.reason != DiscNetworkError {
+		p.out.goodbye(why.reason, goodbyeTimeout)
+		p.fd.linger(lingerTimeout)
+	}
+	p.conn.Close()
+	p.out.close(why)
+	protocols.Wait()
+	return why
+}
+
+// runProtocol runs one protocol and ends the connection when it returns.
+func (p *Peer) runProtocol(r *running) {
+	defer func() {
+		if p.srv.cfg.CrashOnPanic {
+			return
+		}
+		if v := recover(); v != nil {
+			p.srv.count.panics.Add(1)
+			p.srv.log.Error("Protocol panicked", "protocol", r.Cap(), "peer", p.id, "panic", v, "stack", string(debug.Stack()))
+			p.end(DiscSubprotocolError, fmt.Errorf("%v: panic: %v", r.Cap(), v), false)
+		}
+	}()
+	err := r.Run(p, &protoRW{p: p, r: r})
+	reason, known := errors.AsType[DiscReason](err)
+	switch {
+	case err == nil:
+		p.end(DiscRequested, fmt.Errorf("%v ended", r.Cap()), false)
+	case known:
+		p.end(reason, err, false)
+	default:
+		p.end(DiscSubprotocolError, err, false)
+	}
+}
+
+// read takes messages from the wire until the connection ends.
+func (p *Peer) read() {
+	for p.in.wait() && p.srv.waitForMemory(p) {
+		p.fd.SetReadDeadline(time.Now().Add(idleTimeout))
+		msg, err := p.conn.ReadMsg()
+		if err != nil {
+			p.end(p.readFailed(err))
+			return
+		}
+		if err := p.dispatch(msg); err != nil {
+			return
+		}
+	}
+}
+
+// readFailed tells what the end of reading means.
+func (p *Peer) readFailed(err error) (DiscReason, error, bool) {
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+		return DiscNetworkError, fmt.Errorf("connection closed: %w", io.EOF), false
+	case isTimeout(err):
+		return DiscReadTimeout, err, false
+	case isBreach(err):
+		return DiscProtocolError, err, false
+	}
+	return DiscNetworkError, err, false
+}
+
+// isBreach reports whether the other side broke the rules of the transport.
+func isBreach(err error) bool {
+	return errors.Is(err, rlpx.ErrMAC) || errors.Is(err, rlpx.ErrTooLarge) || errors.Is(err, rlpx.ErrMalformed)
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+var errStop = errors.New("p2p: stop reading")
+
+// dispatch hands a message to its protocol or handles it.
+func (p *Peer) dispatch(msg rlpx.Msg) error {
+	now := time.Now()
+	if msg.Code < baseLength {
+		defer msg.Release()
+		return p.base(now, msg)
+	}
+	r := owner(p.run, msg.Code)
+	if r == nil { // ReadMsg refuses such codes by their limit, but does not say why
+		msg.Release()
+		p.end(DiscProtocolError, fmt.Errorf("message code %#x belongs to no shared protocol", msg.Code), false)
+		return errStop
+	}
+	m := Msg{Code: msg.Code - r.offset, Payload: msg.Payload, ReceivedAt: now, wire: msg}
+	if p.srv.cfg.EnableMsgEvents {
+		p.srv.events.emit(p.msgEvent(EventMsgRecv, r, m.Code, m.Size()))
+	}
+	p.in.put(&r.queue, m)
+	return nil
+}
+
+// base handles a message of the base protocol.
+func (p *Peer) base(now time.Time, msg rlpx.Msg) error {
+	breach := func(format string, args ...any) error {
+		p.end(DiscProtocolError, fmt.Errorf(format, args...), false)
+		return errStop
+	}
+	switch msg.Code {
+	case codeDisconnect:
+		p.end(parseDisconnect(msg.Payload), nil, true)
+		return errStop
+	case codePing:
+		answer, flood := p.live.ping(now)
+		if flood {
+			return breach("more than %d pings in a second", maxPingRate)
+		}
+		if answer {
+			p.out.pong()
+		}
+	case codePong:
+		if !p.live.pong() {
+			p.srv.count.unaskedPongs.Add(1)
+		}
+	case codeHello:
+		return breach("a second Hello")
+	default:
+		if !p.live.reserved() {
+			return breach("message codes %#x to %#x are reserved", codePong+1, baseLength-1)
+		}
+	}
+	return nil
+}
+
+// limit bounds the payload of each message code on the wire.
+func limit(run []*running) func(code uint64) int {
+	return func(code uint64) int {
+		if code < baseLength {
+			return maxHello
+		}
+		if r := owner(run, code); r != nil {
+			return r.maxSize()
+		}
+		return 0
+	}
+}
+
+// A protoRW is what a protocol reads from and writes to.
+type protoRW struct {
+	p *Peer
+	r *running
+}
+
+// ReadMsg returns the next message of the protocol.
+func (rw *protoRW) ReadMsg() (Msg, error) { return rw.p.in.take(&rw.r.queue) }
+
+// WriteMsg queues a message or writes it.
+func (rw *protoRW) WriteMsg(m Msg) error {
+	p := rw.p
+	if m.Code >= rw.r.Length {
+		return fmt.Errorf("p2p: message code %#x is not below the length %#x of %v", m.Code, rw.r.Length, rw.r.Cap())
+	}
+	if err := p.out.write(rw.r.offset+m.Code, m.Payload); err != nil {
+		return err
+	}
+	if p.srv.cfg.EnableMsgEvents {
+		p.srv.events.emit(p.msgEvent(EventMsgSend, rw.r, m.Code, len(m.Payload)))
+	}
+	return nil
+}
+
+func (p *Peer) msgEvent(t EventType, r *running, code uint64, size int) Event {
+	size32 := uint32(size)
+	return Event{
+		Type: t, Time: time.Now(), Peer: p.id, Protocol: r.Name, MsgCode: &code, MsgSize: &size32,
+		Local: p.local.String(), Remote: p.remote.String(), Inbound: p.inbound, Name: p.name,
+	}
+}
+
+// Info describes the peer as admin_peers does.
+func (p *Peer) Info() *PeerInfo {
+	info := &PeerInfo{ID: p.id.String(), Name: p.name, Enode: p.node.URL(), Protocols: make(map[string]any)}
+	if p.node.Record() != nil {
+		info.ENR = p.node.Record().String()
+	}
+	info.Caps = make([]string, len(p.caps))
+	for i, c := range p.caps {
+		info.Caps[i] = c.String()
+	}
+	info.Network.LocalAddress = p.local.String()
+	info.Network.RemoteAddress = p.remote.String()
+	info.Network.Inbound = p.inbound
+	info.Network.Trusted = p.Trusted()
+	info.Network.Static = p.Static()
+	for _, r := range p.run {
+		var about any = "unknown"
+		if r.PeerInfo != nil {
+			if v := r.PeerInfo(p.id); v != nil {
+				about = v
+			} else {
+				about = "handshake"
+			}
+		}
+		info.Protocols[r.Name] = about
+	}
+	return info
+}

@@ -1,0 +1,470 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/enode"
+	"parley/enr"
+	"parley/internal/localnode"
+	"parley/internal/netaddr"
+	"parley/internal/peerset"
+	"parley/rlpx"
+)
+
+// Errors of Start and of calls at the wrong time.
+var (
+	ErrRunning    = errors.New("p2p: server is running already")
+	ErrStopped    = errors.New("p2p: server was stopped; make a new one")
+	ErrNotRunning = errors.New("p2p: not running")
+)
+
+// A Server is a node. The zero value with a Config is ready to Start; it can be
+// started once. All methods are safe for concurrent use, before Start and after
+// Stop too.
+type Server struct {
+	Config
+
+	mu      sync.Mutex // guards the fields below
+	changed sync.Cond  // something happened that may make a dial possible, or Stop
+	state   state
+	set     *peerset.Set
+	local   *localnode.Local
+	peers   map[enode.ID]*Peer
+	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
+	early   []func(*Server) error      // what was asked for before Start
+
+	// Set by Start and not changed after.
+	cfg      Config
+	log      *slog.Logger
+	bufs     *rlpx.Buffers
+	listener net.Listener
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	events  hub
+	count   counters
+	traffic traffic
+	memory  memory
+	tasks   sync.WaitGroup // every goroutine of the Server
+	stopped chan struct{}  // closed when Stop is done
+}
+
+type state int
+
+const (
+	fresh state = iota
+	started
+	stopping
+)
+
+type counters struct {
+	accepted, dials, served, dialsOK atomic.Uint64
+	preEIP8, panics, unaskedPongs    atomic.Uint64
+}
+
+// Start checks the configuration, opens the listener and begins to accept and
+// dial. Its error lists every mistake in the configuration; nothing is left open.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case started:
+		return ErrRunning
+	case stopping:
+		return ErrStopped
+	}
+	if err := s.Config.check(); err != nil {
+		return err
+	}
+	restrict, err := netaddr.ListOf(s.NetRestrict...)
+	if err != nil {
+		return fmt.Errorf("p2p: config: NetRestrict: %w", err)
+	}
+	cfg := s.Config.withDefaults()
+	cfg.Protocols = slices.Clone(cfg.Protocols)
+	cfg.StaticNodes, cfg.TrustedNodes = slices.Clone(cfg.StaticNodes), slices.Clone(cfg.TrustedNodes)
+
+	listener := cfg.Listener
+	if listener == nil && cfg.ListenAddr != "" {
+		if listener, err = net.Listen("tcp", cfg.ListenAddr); err != nil {
+			return fmt.Errorf("p2p: listen: %w", err)
+		}
+	}
+	local, err := newLocal(&cfg, listener)
+	if err != nil {
+		if listener != nil {
+			listener.Close()
+		}
+		return err
+	}
+	s.cfg, s.log, s.listener, s.local = cfg, cfg.Logger, listener, local
+	s.bufs = rlpx.NewBuffers()
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.peers = make(map[enode.ID]*Peer)
+	s.pending = make(map[*stream]peerset.Ticket)
+	s.stopped = make(chan struct{})
+	s.changed.L = &s.mu
+	s.memory.init()
+	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict)
+	if err := s.applyEarly(); err != nil {
+		s.cancel()
+		if listener != nil {
+			listener.Close()
+		}
+		return err
+	}
+	s.state = started
+
+	s.tasks.Go(s.tendPeers)
+	if listener != nil {
+		s.tasks.Go(s.listenLoop)
+	}
+	if !cfg.NoDial {
+		s.tasks.Go(s.dialLoop)
+		for i := range cfg.Protocols {
+			if p := &cfg.Protocols[i]; p.DialCandidates != nil {
+				s.tasks.Go(func() { s.pull(p) })
+			}
+		}
+	}
+	if listener == nil && cfg.NoDial {
+		s.log.Warn("Neither listening nor dialing: there will be no peers")
+	}
+	return nil
+}
+
+// applyEarly enters the nodes of the configuration and what was asked for before
+// Start. Caller holds mu.
+func (s *Server) applyEarly() error {
+	var errs []error
+	for _, n := range s.cfg.StaticNodes {
+		errs = append(errs, s.set.AddStatic(time.Now(), n))
+	}
+	for _, n := range s.cfg.TrustedNodes {
+		errs = append(errs, s.set.Trust(n))
+	}
+	for _, f := range s.early {
+		errs = append(errs, f(s))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("p2p: start: %w", err)
+	}
+	s.early = nil
+	return nil
+}
+
+// dialedShare returns how many peers may be dialed dynamically.
+func dialedShare(c *Config) int {
+	if c.NoDial || c.MaxPeers == 0 {
+		return 0
+	}
+	return max(1, c.MaxPeers/c.DialRatio)
+}
+
+// Stop ends every connection with DiscQuitting and returns when every goroutine
+// of the Server has ended, in less than two seconds unless a Protocol.Run does
+// not return. It may be called more than once.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	switch s.state {
+	case fresh:
+		s.state = stopping
+		s.mu.Unlock()
+		return
+	case stopping:
+		stopped := s.stopped
+		s.mu.Unlock()
+		if stopped != nil {
+			<-stopped
+		}
+		return
+	}
+	s.state = stopping
+	for fd := range s.pending {
+		fd.Close()
+	}
+	peers := slices.Collect(maps.Values(s.peers))
+	s.changed.Broadcast()
+	s.mu.Unlock()
+
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	for _, p := range peers {
+		p.Disconnect(DiscQuitting)
+	}
+	s.cancel() // dials, waits; the peers' contexts too
+	s.memory.close()
+	s.tasks.Wait()
+	s.events.close()
+	close(s.stopped)
+}
+
+// Run is Start, a wait for ctx, and Stop. It returns the error of Start, or nil.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Start(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	s.Stop()
+	return nil
+}
+
+// running reports whether the Server has been started and not stopped. Caller
+// holds mu.
+func (s *Server) running() bool { return s.state == started }
+
+// Peers returns the peers sorted by ID.
+func (s *Server) Peers() []*Peer {
+	peers := s.snapshot()
+	slices.SortFunc(peers, func(a, b *Peer) int { return a.id.Compare(b.id) })
+	return peers
+}
+
+// snapshot returns the peers in no order.
+func (s *Server) snapshot() []*Peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.peers))
+}
+
+// PeerCount returns the number of peers.
+func (s *Server) PeerCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.peers)
+}
+
+// PeersInfo describes all peers, sorted by ID.
+func (s *Server) PeersInfo() []*PeerInfo {
+	infos := []*PeerInfo{}
+	for _, p := range s.Peers() {
+		infos = append(infos, p.Info())
+	}
+	return infos
+}
+
+// AddPeer makes n a static node: it is dialed, and dialed again whenever the
+// connection ends. Given before Start, it is kept until then.
+func (s *Server) AddPeer(n *enode.Node) error {
+	return s.change(func(s *Server) error { return s.set.AddStatic(time.Now(), n) })
+}
+
+// RemovePeer makes n an ordinary node and ends the connection to it, if there is
+// one, with DiscRequested.
+func (s *Server) RemovePeer(n *enode.Node) {
+	var p *Peer
+	s.change(func(s *Server) error {
+		s.set.RemoveStatic(n.ID())
+		p = s.peers[n.ID()]
+		return nil
+	})
+	if p != nil {
+		p.DisconnectError(DiscRequested, errRemoved)
+	}
+}
+
+var errRemoved = errors.New("removed by the operator")
+
+// AddTrustedPeer lets n connect above MaxPeers.
+func (s *Server) AddTrustedPeer(n *enode.Node) error {
+	return s.change(func(s *Server) error { return s.set.Trust(n) })
+}
+
+// RemoveTrustedPeer takes that right away. A connection to n stays.
+func (s *Server) RemoveTrustedPeer(n *enode.Node) {
+	s.change(func(s *Server) error { s.set.Untrust(n.ID()); return nil })
+}
+
+// change applies f under the mutex, or at Start if it is called before.
+func (s *Server) change(f func(*Server) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case fresh:
+		if len(s.early) >= peerset.MaxStatic {
+			return peerset.ErrTooManyStatic
+		}
+		s.early = append(s.early, f)
+		return nil
+	case stopping:
+		return ErrStopped
+	}
+	err := f(s)
+	s.changed.Broadcast()
+	if err != nil {
+		return fmt.Errorf("p2p: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) static(id enode.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set.Static(id)
+}
+
+func (s *Server) trusted(id enode.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set.Trusted(id)
+}
+
+// MaxInboundConns returns how many peers may be inbound.
+func (s *Server) MaxInboundConns() int { return s.limits().Inbound() }
+
+// MaxDialedConns returns how many peers may be dialed dynamically.
+func (s *Server) MaxDialedConns() int { return s.limits().Dialed }
+
+func (s *Server) limits() peerset.Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cfg := s.cfg
+	if s.state == fresh || s.set == nil {
+		cfg = s.Config.withDefaults()
+	}
+	return peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg)}
+}
+
+// Addr returns the address that is listened on, or nil.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Self returns the local node with its current record. Before Start it is nil.
+func (s *Server) Self() *enode.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.local == nil {
+		return nil
+	}
+	return s.local.Node()
+}
+
+// NodeInfo describes the local node as admin_nodeInfo does. Before Start only the
+// name is known.
+func (s *Server) NodeInfo() *NodeInfo {
+	info := &NodeInfo{Name: s.Config.withDefaults().Name, Protocols: make(map[string]any)}
+	self, addr := s.Self(), s.Addr()
+	if self == nil {
+		return info
+	}
+	info.ID, info.Enode, info.ENR = self.ID().String(), self.URL(), self.String()
+	info.IP = self.Addr().String()
+	if ep, ok := self.TCPEndpoint(); ok {
+		info.Ports.Listener = int(ep.Port())
+	}
+	if ep, ok := self.UDPEndpoint(); ok {
+		info.Ports.Discovery = int(ep.Port())
+	}
+	if addr != nil {
+		info.ListenAddr = addr.String()
+	}
+	for i := range s.cfg.Protocols {
+		p := &s.cfg.Protocols[i]
+		if _, ok := info.Protocols[p.Name]; ok {
+			continue // versions of one protocol tell the same
+		}
+		var about any = "unknown"
+		if p.NodeInfo != nil {
+			about = p.NodeInfo()
+		}
+		info.Protocols[p.Name] = about
+	}
+	return info
+}
+
+// Stats returns the current counters.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{
+		BytesIn:      s.traffic.in.Load(),
+		BytesOut:     s.traffic.out.Load(),
+		Accepted:     s.count.accepted.Load(),
+		Dials:        s.count.dials.Load(),
+		Served:       s.count.served.Load(),
+		DialsOK:      s.count.dialsOK.Load(),
+		PreEIP8:      s.count.preEIP8.Load(),
+		Panics:       s.count.panics.Load(),
+		UnaskedPongs: s.count.unaskedPongs.Load(),
+		EventsLost:   s.events.lost(),
+	}
+	if s.set == nil {
+		return st
+	}
+	st.Buffered = s.bufs.InUse()
+	st.Peers = len(s.peers)
+	st.Inbound, st.Dialed = s.set.Counts()
+	st.PendingIn, st.PendingOut = s.set.Pending(), s.set.InFlight()
+	st.Refused = s.set.Refused()
+	return st
+}
+
+// LocalNode returns a handle on the local node's record.
+func (s *Server) LocalNode() *LocalNode { return &LocalNode{s} }
+
+// A LocalNode changes the entries of the local node's record. A change raises
+// the record's sequence number.
+type LocalNode struct{ s *Server }
+
+// Node returns the local node, nil before Start.
+func (l *LocalNode) Node() *enode.Node { return l.s.Self() }
+
+// Set adds entries to the record or replaces those with the same keys.
+func (l *LocalNode) Set(entries ...enr.Entry) error {
+	return l.s.change(func(s *Server) error { return s.local.Set(entries...) })
+}
+
+// Delete removes entries from the record.
+func (l *LocalNode) Delete(keys ...string) error {
+	return l.s.change(func(s *Server) error { return s.local.Delete(keys...) })
+}
+
+// newLocal makes the local node: its key, the address that is listened on, and
+// the attributes of the protocols.
+func newLocal(cfg *Config, listener net.Listener) (*localnode.Local, error) {
+	// Without a store the number must not be lower after a restart: other nodes
+	// keep the record with the highest. Time only grows.
+	local, err := localnode.New(cfg.PrivateKey, uint64(time.Now().UnixMilli()))
+	if err != nil {
+		return nil, err
+	}
+	var entries []enr.Entry
+	if listener != nil {
+		if ap := addrPort(listener.Addr()); ap.IsValid() {
+			entries = append(entries, localnode.Endpoint(announced(ap))...)
+		}
+	}
+	for i := range cfg.Protocols {
+		entries = append(entries, cfg.Protocols[i].Attributes...)
+	}
+	if err := local.Set(entries...); err != nil {
+		return nil, fmt.Errorf("p2p: own record: %w", err)
+	}
+	return local, nil
+}
+
+// announced returns the endpoint to put into the record for a listening address:
+// where that is unspecified, only this host is known to reach it.
+func announced(ap netip.AddrPort) netip.AddrPort {
+	if ap.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ap.Port())
+	}
+	return ap
+}

@@ -1,0 +1,465 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"parley/enode"
+	"parley/internal/netaddr"
+	"parley/internal/peerset"
+	"parley/rlpx"
+)
+
+// setupTimeout bounds the time from accepting a connection, or from having
+// dialed it, to the end of Hello. It is absolute: a silent connection must not
+// hold its slot, nor one that sends a byte now and then.
+const setupTimeout = 5 * time.Second
+
+// A Step is a part of the way from nothing to a peer.
+type Step string
+
+// The steps, in their order.
+const (
+	StepDial      Step = "dial"
+	StepHandshake Step = "handshake" // RLPx auth and ack
+	StepHello     Step = "hello"     // first frame, Hello
+	StepAdmit     Step = "admit"     // a place among the peers
+)
+
+// A SetupError says at which step a connection failed to become a peer.
+type SetupError struct {
+	Step   Step
+	Remote netip.AddrPort
+	Err    error // wraps a DiscReason if one side refused
+
+	byRemote bool // the other side refused
+}
+
+// Error names the step, the other side and the cause.
+func (e *SetupError) Error() string {
+	return fmt.Sprintf("p2p: %s with %v: %v", e.Step, e.Remote, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// A link is a connection on the way to becoming a peer, and what is known of the
+// other side so far.
+type link struct {
+	fd      *stream
+	dest    *enode.Node // whom we dialed; nil if the connection came in
+	ticket  peerset.Ticket
+	conn    *rlpx.Conn
+	proven  bool // the first frame passed its MAC: conn.Remote() is who it says
+	hello   *Hello
+	replace *Peer // the connection that gave way to this one
+}
+
+func (l *link) inbound() bool { return l.dest == nil }
+
+// fail wraps the reason for which a step failed.
+func (l *link) fail(step Step, err error) *SetupError {
+	return &SetupError{Step: step, Remote: addrPort(l.fd.RemoteAddr()), Err: err}
+}
+
+// errStopping ends connections that are set up while the Server stops.
+var errStopping = &replyError{DiscQuitting, ErrStopped}
+
+// connect is the whole life of a connection: it makes a peer of it, runs it
+// until the end, and takes it out again. Whoever accepted or dialed calls it.
+// ready, if not nil, is told when the connection became a peer or failed.
+func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
+	defer l.fd.Close()
+	began := time.Now()
+	l.fd.SetDeadline(began.Add(setupTimeout))
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-s.ctx.Done():
+		}
+	}
+	p, err := s.setup(l)
+	if err != nil {
+		s.setupFailed(l, err)
+	} else {
+		s.log.Debug("Peer added", "peer", p.id, "client", p.name, "remote", p.remote, "inbound", p.inbound, "after", time.Since(began))
+	}
+	if ready != nil {
+		if err != nil {
+			ready(err)
+		} else {
+			ready(nil)
+		}
+	}
+	if err == nil {
+		s.runPeer(p, l.replace)
+	}
+}
+
+// setup takes a connection through the handshake and Hello and enters it among
+// the peers. Until its first frame has passed the MAC nothing is decided by whom
+// the other side claims to be.
+// https://github.com/ethereum/devp2p/blob/master/rlpx.md
+func (s *Server) setup(l *link) (*Peer, *SetupError) {
+	var err error
+	if l.inbound() {
+		l.conn, err = rlpx.Accept(l.fd, s.cfg.PrivateKey, s.bufs)
+	} else {
+		l.conn, err = rlpx.Initiate(l.fd, s.cfg.PrivateKey, l.dest.PublicKey(), s.bufs)
+	}
+	if err != nil {
+		return nil, l.fail(StepHandshake, err)
+	}
+	if err := exchangeHello(l, s.ourHello()); err != nil {
+		if l.proven { // before that, who asked is told nothing
+			s.refuse(l, err)
+		}
+		return nil, err
+	}
+	run := match(s.cfg.Protocols, l.hello.Caps)
+	node := s.nodeOf(l)
+	if len(run) == 0 {
+		err := l.fail(StepHello, &replyError{DiscUselessPeer, fmt.Errorf("no shared capability: they have %v", l.hello.Caps)})
+		s.refuse(l, err)
+		return nil, err
+	}
+	l.conn.SetLimits(rlpx.Limits{Message: limit(run)})
+	l.fd.SetDeadline(time.Time{})
+	p := newPeer(s, l.conn, l.fd, node, l.hello, l.inbound(), run)
+	if err := s.enter(l, p); err != nil {
+		p.cancel()
+		err := l.fail(StepAdmit, err)
+		s.refuse(l, err)
+		return nil, err
+	}
+	return p, nil
+}
+
+// ourHello returns the payload of our Hello.
+func (s *Server) ourHello() *Hello {
+	h := &Hello{Version: baseVersion, Name: s.cfg.Name, PublicKey: s.cfg.PrivateKey.Public()}
+	for i := range s.cfg.Protocols {
+		h.Caps = append(h.Caps, s.cfg.Protocols[i].Cap())
+	}
+	return h
+}
+
+// exchangeHello sends ours at once, whoever the other side claims to be, and
+// reads the first frame. After it l.proven tells whether the other side is.
+func exchangeHello(l *link, ours *Hello) *SetupError {
+	payload, err := ours.append(nil)
+	if err != nil {
+		return l.fail(StepHello, err)
+	}
+	if err := l.conn.WriteMsg(codeHello, payload); err != nil {
+		return l.fail(StepHello, err)
+	}
+	l.conn.SetLimits(rlpx.Limits{Frame: maxHello + 1, Message: func(uint64) int { return maxHello }, Absolute: true})
+	msg, err := l.conn.ReadMsg()
+	if err != nil {
+		return l.fail(StepHello, err)
+	}
+	defer msg.Release()
+	l.proven = true
+	switch msg.Code {
+	case codeHello:
+	case codeDisconnect:
+		e := l.fail(StepHello, parseDisconnect(msg.Payload))
+		e.byRemote = true
+		return e
+	default:
+		return l.fail(StepHello, &replyError{DiscProtocolError, fmt.Errorf("message %#x before Hello", msg.Code)})
+	}
+	if l.hello, err = parseHello(msg.Payload, l.conn.Remote()); err != nil {
+		return l.fail(StepHello, err)
+	}
+	l.conn.SetSnappy(l.hello.Version >= snappyVersion)
+	return nil
+}
+
+// nodeOf returns the node at the other end: the one that was dialed, or one made
+// of the proven key and the address it came from. The port of an inbound
+// connection is nobody's to dial.
+func (s *Server) nodeOf(l *link) *enode.Node {
+	if l.dest != nil {
+		return l.dest
+	}
+	return enode.NewV4(l.conn.Remote(), addrPort(l.fd.RemoteAddr()).Addr(), 0, 0)
+}
+
+// enter makes p a peer, under one lock with the decision.
+func (s *Server) enter(l *link, p *Peer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.running() {
+		return errStopping
+	}
+	old := s.peers[p.id]
+	replaced, err := s.set.Add(time.Now(), p.id, p.remote, p.inbound)
+	if err != nil {
+		return admitError(err)
+	}
+	if replaced {
+		l.replace = old
+	}
+	s.peers[p.id] = p
+	s.leave(l)
+	if !p.inbound {
+		l.dest = p.node
+		s.count.dialsOK.Add(1)
+	} else {
+		s.count.served.Add(1)
+	}
+	s.changed.Broadcast()
+	return nil
+}
+
+// leave takes a connection out of those without a peer. Caller holds mu.
+func (s *Server) leave(l *link) {
+	delete(s.pending, l.fd)
+	s.set.Leave(l.ticket)
+}
+
+// admitError gives a refusal by the peer set the reason to tell the other side.
+func admitError(err error) error {
+	reason := DiscUselessPeer
+	switch {
+	case errors.Is(err, peerset.ErrSelf):
+		reason = DiscSelf
+	case errors.Is(err, peerset.ErrAlreadyConnected):
+		reason = DiscAlreadyConnected
+	case errors.Is(err, peerset.ErrTooManyPeers):
+		reason = DiscTooManyPeers
+	}
+	return &replyError{reason, err}
+}
+
+// refuse tells a proven other side why it does not become a peer.
+func (s *Server) refuse(l *link, e *SetupError) {
+	if e.byRemote {
+		return
+	}
+	reason, ok := errors.AsType[DiscReason](e.Err)
+	if !ok {
+		return
+	}
+	l.fd.SetDeadline(time.Now().Add(goodbyeTimeout))
+	if l.conn.WriteMsg(codeDisconnect, appendDisconnect(nil, reason)) == nil {
+		l.fd.linger(lingerTimeout)
+	}
+}
+
+// setupFailed notes why a connection did not become a peer.
+func (s *Server) setupFailed(l *link, e *SetupError) {
+	if errors.Is(e, rlpx.ErrPreEIP8) {
+		s.count.preEIP8.Add(1)
+	}
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave(l)
+	if l.dest != nil {
+		s.set.DialDone(time.Now(), l.dest.ID(), causeOf(e))
+	}
+	s.changed.Broadcast()
+	if !s.running() {
+		return // it failed because of Stop
+	}
+	s.log.Debug("Connection failed", "remote", e.Remote, "inbound", l.inbound(), "step", string(e.Step), "err", e.Err)
+	v := Verdict{Time: time.Now(), Gate: gateOf(e), Inbound: l.inbound(), Remote: e.Remote, Err: e.verdict()}
+	if l.hello != nil {
+		v.Detail = l.hello.Name
+	}
+	switch {
+	case l.dest != nil:
+		s.set.Note(l.dest.ID(), v)
+	case l.proven:
+		s.set.Note(enode.PubkeyID(l.conn.Remote()), v)
+	default: // whoever it was, it has not shown to be who it says
+		s.set.Count(v.Gate)
+	}
+}
+
+// verdict returns the cause in the form that Explain shows.
+func (e *SetupError) verdict() error {
+	if e.byRemote {
+		return fmt.Errorf("they said: %w", e.Err)
+	}
+	return e.Err
+}
+
+// gateOf returns the gate that a step of setup stands for.
+func gateOf(e *SetupError) Gate {
+	switch e.Step {
+	case StepDial:
+		return GateDial
+	case StepHandshake:
+		return GateRLPx
+	case StepAdmit:
+		return GateQuota
+	}
+	return GateHello
+}
+
+// causeOf tells the peer set what a failure means for the next dial.
+func causeOf(err error) peerset.Cause {
+	reason, ok := errors.AsType[DiscReason](err)
+	if errors.Is(err, rlpx.ErrSelf) {
+		return peerset.CauseSelf
+	}
+	if !ok {
+		return peerset.CauseUnreachable
+	}
+	switch reason {
+	case DiscTooManyPeers:
+		return peerset.CauseTooManyPeers
+	case DiscAlreadyConnected:
+		return peerset.CauseAlreadyConnected
+	case DiscSelf:
+		return peerset.CauseSelf
+	case DiscRequested, DiscQuitting:
+		return peerset.CauseEnded
+	case DiscNetworkError, DiscReadTimeout:
+		return peerset.CauseUnreachable
+	}
+	return peerset.CauseUseless
+}
+
+// runPeer runs a peer from its entry to its removal.
+func (s *Server) runPeer(p *Peer, replaced *Peer) {
+	if replaced != nil { // no protocol sees two connections with one node at once
+		replaced.Disconnect(DiscAlreadyConnected)
+		<-replaced.done
+	}
+	about := Event{Peer: p.id, Local: p.local.String(), Remote: p.remote.String(), Inbound: p.inbound, Name: p.name}
+	add := about
+	add.Type, add.Time = EventAdd, time.Now()
+	s.events.emit(add)
+
+	why := p.serve()
+
+	s.removePeer(p, why)
+	drop := about
+	drop.Type, drop.Time = EventDrop, time.Now()
+	drop.Error, drop.Err, drop.Reason, drop.ByRemote = why.Error(), why, why.reason, why.byRemote
+	s.events.emit(drop)
+	s.log.Debug("Peer dropped", "peer", p.id, "client", p.name, "remote", p.remote, "err", why)
+	close(p.done)
+}
+
+// removePeer takes p out, unless another connection with the same node has taken
+// its place.
+func (s *Server) removePeer(p *Peer, why *endError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peers[p.id] == p {
+		delete(s.peers, p.id)
+		s.set.Remove(time.Now(), p.id, causeOf(why))
+	}
+	s.changed.Broadcast()
+	if s.running() {
+		s.set.Note(p.id, Verdict{
+			Time: time.Now(), Gate: GateProtocol, Inbound: p.inbound, Remote: p.remote, Detail: p.about(), Err: why,
+		})
+	}
+}
+
+// about tells what ran with the peer.
+func (p *Peer) about() string {
+	text := p.name
+	for _, r := range p.run {
+		text += " " + r.Cap().String()
+	}
+	return text
+}
+
+// SetupConn makes a peer of a connection that was opened elsewhere: to dest, or
+// from somebody if dest is nil. It returns when the connection has become a peer
+// or failed; from then on the connection is the Server's. The limits by address
+// do not apply to it, all others do.
+func (s *Server) SetupConn(ctx context.Context, fd net.Conn, dest *enode.Node) error {
+	l := &link{fd: &stream{Conn: fd, meter: &s.traffic}, dest: dest}
+	s.mu.Lock()
+	if !s.running() {
+		s.mu.Unlock()
+		fd.Close()
+		return ErrNotRunning
+	}
+	if dest != nil {
+		if err := s.set.Begin(time.Now(), dest); err != nil {
+			s.mu.Unlock()
+			fd.Close()
+			return l.fail(StepAdmit, admitError(err))
+		}
+	}
+	s.pending[l.fd] = 0
+	result := make(chan error, 1)
+	s.tasks.Go(func() { s.connect(l, 0, func(err error) { result <- err }) })
+	s.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, func() { fd.Close() })
+	err := <-result
+	if !stop() && err == nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// Probe dials a node, exchanges Hello and leaves: it tells what the other side
+// is without becoming a peer. The key is who we are to it; d may be nil.
+func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.Node) (*Hello, error) {
+	if d == nil {
+		d = &tcpDialer{}
+	}
+	n, err := resolve(ctx, n)
+	if err != nil {
+		return nil, &SetupError{Step: StepDial, Err: err}
+	}
+	fd, err := d.DialNode(ctx, n)
+	if err != nil {
+		ep, _ := n.TCPEndpoint()
+		return nil, &SetupError{Step: StepDial, Remote: ep, Err: err}
+	}
+	defer fd.Close()
+	stop := context.AfterFunc(ctx, func() { fd.SetDeadline(aLongTimeAgo) })
+	defer stop()
+
+	var meter traffic
+	l := &link{fd: &stream{Conn: fd, meter: &meter}, dest: n}
+	l.fd.SetDeadline(time.Now().Add(setupTimeout))
+	if l.conn, err = rlpx.Initiate(l.fd, key, n.PublicKey(), nil); err != nil {
+		return nil, l.fail(StepHandshake, err)
+	}
+	defer l.conn.Close()
+	ours := &Hello{Version: baseVersion, Name: "parley/probe", Caps: []Cap{{"probe", 1}}, PublicKey: key.Public()}
+	if err := exchangeHello(l, ours); err != nil {
+		return nil, err
+	}
+	l.conn.WriteMsg(codeDisconnect, appendDisconnect(nil, DiscRequested))
+	l.fd.linger(lingerTimeout)
+	return l.hello, nil
+}
+
+// resolve gives a node that is known by host name its address. Host names are
+// looked up at each dial: that is what they are for.
+func resolve(ctx context.Context, n *enode.Node) (*enode.Node, error) {
+	if n.Hostname() == "" {
+		return n, nil
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", n.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	for _, addr := range addrs {
+		if addr = netaddr.Normalize(addr); netaddr.Contactable(addr) {
+			return n.WithAddr(addr), nil
+		}
+	}
+	return nil, fmt.Errorf("host name %q has no address that can be dialed", n.Hostname())
+}
