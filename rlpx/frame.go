@@ -49,20 +49,28 @@ func newLanes(s secrets, t *transcript) (fromInitiator, fromRecipient *lane, err
 	if err != nil {
 		return nil, nil, err
 	}
+	// One key and one counter serve both directions: a known weakness of the
+	// protocol, listed in the specification.
+	var lanes [2]lane
+	for i := range lanes {
+		l := &lanes[i]
+		l.stream = cipher.NewCTR(key, l.seed[:]) // all zero
+		l.block = block
+		l.mac = secp.NewKeccak256()
+	}
 	// Each direction is bound to the nonce of the side that reads it and to the
 	// packet of the side that writes it.
-	open := func(nonce [32]byte, packet []byte) *lane {
-		// One key and one counter serve both directions: a known weakness of the
-		// protocol, listed in the specification.
-		var iv [aes.BlockSize]byte
-		l := &lane{stream: cipher.NewCTR(key, iv[:]), block: block, mac: secp.NewKeccak256()}
-		subtle.XORBytes(nonce[:], nonce[:], s.mac[:])
-		l.mac.Write(nonce[:])
-		l.mac.Write(packet)
-		l.mac.Sum(l.digest[:0])
-		return l
-	}
-	return open(t.recipientNonce, t.auth), open(t.initiatorNonce, t.ack), nil
+	lanes[0].begin(s.mac, t.recipientNonce, t.auth)
+	lanes[1].begin(s.mac, t.initiatorNonce, t.ack)
+	return &lanes[0], &lanes[1], nil
+}
+
+// begin gives the hash its first input.
+func (l *lane) begin(secret, nonce [32]byte, packet []byte) {
+	subtle.XORBytes(l.digest[:], secret[:], nonce[:])
+	l.mac.Write(l.digest[:])
+	l.mac.Write(packet)
+	l.mac.Sum(l.digest[:0])
 }
 
 // step advances the hash by in, 16 bytes, masked with the encrypted digest. The

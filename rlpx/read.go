@@ -52,9 +52,8 @@ type Msg struct {
 }
 
 // Release gives the payload's buffer back. It is optional: without it the
-// collector takes the buffer (and InUse goes on counting it, unless HandOver was
-// called). Any further Release,
-// of this or any copy, does nothing.
+// collector takes the buffer, and InUse goes on counting it unless HandOver was
+// called. Any further Release, of this or any copy, does nothing.
 func (m Msg) Release() {
 	if m.lease != nil {
 		m.lease.release(m.gen)
@@ -63,6 +62,7 @@ func (m Msg) Release() {
 
 // HandOver takes the payload's buffer out of InUse: from now on it counts as its
 // holder's memory, no longer as the connection's, whether it is released or not.
+// It must not run at the same time as a Release of a copy.
 func (m Msg) HandOver() {
 	if m.lease != nil && m.lease.home != nil && m.lease.gen.Load() == m.gen {
 		m.lease.uncount()
