@@ -165,13 +165,8 @@ type with struct {
 // ENRKey implements [Entry].
 func (w with) ENRKey() string { return w.key }
 
-// encode returns the encoded value of e.
-func encode(e Entry) (rlp.Raw, error) {
-	if w, ok := e.(with); ok {
-		return rlp.Append(nil, w.value)
-	}
-	return rlp.Append(nil, e)
-}
+// AppendRLP implements [rlp.Appender].
+func (w with) AppendRLP(b []byte) ([]byte, error) { return rlp.Append(b, w.value) }
 
 // decode decodes an encoded value into e.
 func decode(value rlp.Raw, e Entry) error {

@@ -75,7 +75,7 @@ func encodePair(e Entry) (pair, error) {
 	if key == "" {
 		return pair{}, errors.New("empty key")
 	}
-	value, err := encode(e)
+	value, err := rlp.Encode(e)
 	if err != nil {
 		return pair{}, err
 	}
