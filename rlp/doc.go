@@ -33,7 +33,8 @@
 //	rlp:"-"          the field is not part of the encoding and is not touched
 //	rlp:"optional"   the list may end before this field, which is then zero; all
 //	                 later fields must be optional or the tail. On encoding, zero
-//	                 fields at the end of the list are left out
+//	                 fields at the end of the list are left out; a slice that is
+//	                 empty but not nil is not zero
 //	rlp:"tail"       the last field, a slice, takes all remaining items of the list
 //	rlp:"nil"        of a pointer: the empty item of its type's kind means nil
 //	rlp:"nilString"  as nil, but the empty item is the empty byte string, 0x80

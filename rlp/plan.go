@@ -14,6 +14,8 @@ type plan struct {
 	// size is how many bytes append will write. For types with an Appender it is
 	// a guess. A value that cannot be encoded may have any size.
 	size func(v reflect.Value, depth int) int
+	// constant is that size if it is the same for all values, otherwise 0.
+	constant int
 	// append writes v; depth is the number of lists around it.
 	append func(b []byte, v reflect.Value, depth int) ([]byte, error)
 	// decode reads one item into v, whose old content it does not use.
@@ -84,13 +86,13 @@ var (
 func (c *compiler) fill(p *plan, t reflect.Type) {
 	switch t {
 	case rawType:
-		*p = plan{sizeRaw, appendRaw, decodeRaw}
+		*p = plan{size: sizeRaw, append: appendRaw, decode: decodeRaw}
 		return
 	case bigIntType:
-		*p = plan{sizeBigInt, appendBigInt, decodeBigInt}
+		*p = plan{size: sizeBigInt, append: appendBigInt, decode: decodeBigInt}
 		return
 	case uint256Type:
-		*p = plan{sizeUint256, appendUint256, decodeUint256}
+		*p = plan{size: sizeUint256, append: appendUint256, decode: decodeUint256}
 		return
 	}
 	// A pointer and the type it points to share their methods; the plan of the
@@ -102,7 +104,7 @@ func (c *compiler) fill(p *plan, t reflect.Type) {
 		c.fillKind(p, t)
 	}
 	if appends {
-		p.size, p.append = sizeSelf, appendSelf
+		p.size, p.constant, p.append = sizeSelf, 0, appendSelf
 	}
 	if decodes {
 		p.decode = decodeSelf
@@ -112,20 +114,23 @@ func (c *compiler) fill(p *plan, t reflect.Type) {
 func (c *compiler) fillKind(p *plan, t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Bool:
-		*p = plan{sizeBool, appendBool, decodeBool}
+		*p = plan{size: sizeBool, constant: 1, append: appendBool, decode: decodeBool}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		*p = plan{sizeUint, appendUint, decodeUint(t.Bits())}
+		*p = plan{size: sizeUint, append: appendUint, decode: decodeUint(t.Bits())}
 	case reflect.String:
-		*p = plan{sizeString, appendString, decodeString}
+		*p = plan{size: sizeString, append: appendString, decode: decodeString}
 	case reflect.Slice:
 		if isByte(t.Elem()) {
-			*p = plan{sizeBytes, appendBytes, decodeBytes}
+			*p = plan{size: sizeBytes, append: appendBytes, decode: decodeBytes}
 		} else {
 			c.fillSlice(p, t)
 		}
 	case reflect.Array:
 		if isByte(t.Elem()) {
-			*p = plan{sizeBytes, appendBytes, decodeByteArray}
+			*p = plan{size: sizeBytes, append: appendBytes, decode: decodeByteArray}
+			if n := t.Len(); n != 1 { // one byte may be an item without a header
+				p.constant = headSize(n) + n
+			}
 		} else {
 			c.fillArray(p, t)
 		}
@@ -134,7 +139,7 @@ func (c *compiler) fillKind(p *plan, t reflect.Type) {
 	case reflect.Pointer:
 		c.fillPointer(p, t, "")
 	case reflect.Interface:
-		*p = plan{sizeInterface, appendInterface, unsupported(t, "can be encoded, but not decoded").decode}
+		*p = plan{size: sizeInterface, append: appendInterface, decode: unsupported(t, "can be encoded, but not decoded").decode}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		*p = unsupported(t, "RLP has no signed integers")
 	default:

@@ -13,8 +13,14 @@ func (c *compiler) fillStruct(p *plan, t reflect.Type) {
 	}
 	s := structPlan{fields: fs}
 	for _, f := range fs {
-		if !f.optional && !f.tail {
-			s.required++
+		if f.optional || f.tail {
+			continue
+		}
+		s.required++
+		if f.plan.constant > 0 {
+			s.constant += f.plan.constant
+		} else {
+			s.measured = append(s.measured, f)
 		}
 	}
 	p.size, p.append, p.decode = s.size, s.append, s.decode
@@ -24,15 +30,20 @@ func (c *compiler) fillStruct(p *plan, t reflect.Type) {
 type structPlan struct {
 	fields   []field
 	required int // how many fields come before the optional ones and the tail
+
+	// Of the required fields, the size of those for which it is constant, and
+	// the others.
+	constant int
+	measured []field
 }
 
 // present returns the fields of v to write: all up to the last that is required
-// or not zero.
+// or not zero. A slice is zero if it is nil, so that an empty one that was
+// received is sent again.
 func (s *structPlan) present(v reflect.Value) []field {
 	n := len(s.fields)
 	for ; n > s.required; n-- {
-		f := &s.fields[n-1]
-		if fv := v.Field(f.index); f.tail && fv.Len() > 0 || f.optional && !fv.IsZero() {
+		if !v.Field(s.fields[n-1].index).IsZero() {
 			break
 		}
 	}
@@ -43,8 +54,12 @@ func (s *structPlan) size(v reflect.Value, depth int) int {
 	if depth >= MaxDepth {
 		return 0
 	}
-	n := 0
-	fs := s.present(v)
+	n := s.constant
+	for i := range s.measured {
+		f := &s.measured[i]
+		n += f.plan.size(v.Field(f.index), depth+1)
+	}
+	fs := s.present(v)[s.required:]
 	for i := range fs {
 		f := &fs[i]
 		if f.tail {
@@ -82,14 +97,16 @@ func (s *structPlan) decode(c *Cursor, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	missing := false // an optional field was
 	for i := range s.fields {
 		f := &s.fields[i]
 		fv := v.Field(f.index)
 		switch {
+		case f.optional && !c.More(), f.tail && missing:
+			fv.SetZero()
+			missing = true
 		case f.tail:
 			err = f.rest.decodeRest(c, fv)
-		case f.optional && !c.More():
-			fv.SetZero()
 		default:
 			err = f.plan.decode(c, fv)
 		}
