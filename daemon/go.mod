@@ -1,7 +1,19 @@
 module parley/daemon
 
-go 1.26
+go 1.26.0
 
-require parley v0.0.0
+require (
+	github.com/lmittmann/tint v1.2.1
+	github.com/pelletier/go-toml/v2 v2.4.3
+	github.com/urfave/cli/v3 v3.14.0
+	golang.org/x/sys v0.49.0
+	parley v0.0.0
+)
+
+require (
+	github.com/golang/snappy v1.0.0 // indirect
+	gitlab.com/yawning/secp256k1-voi v0.0.0-20230925100816-f2616030848b // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+)
 
 replace parley => ../

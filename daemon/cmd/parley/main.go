@@ -1,0 +1,28 @@
+// Command parley is a node of Ethereum's peer-to-peer network, and the tools
+// around it. See parley --help.
+package main
+
+import (
+	"context"
+	"io/fs"
+	"os"
+
+	"parley/daemon/command"
+)
+
+func main() {
+	os.Exit(command.Main(context.Background(), os.Args, command.Env{
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
+		Environ: os.Environ(),
+		Color:   showsColor(os.Stderr),
+	}))
+}
+
+// showsColor reports whether f is a terminal and its user has nothing against
+// colours. https://no-color.org
+func showsColor(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0 &&
+		os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

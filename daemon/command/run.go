@@ -1,0 +1,57 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"parley/daemon/logging"
+	"parley/daemon/node"
+)
+
+func (a *app) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "run a node until interrupted",
+		Description: "Every option can also be set by an environment variable (--http.port by PARLEY_HTTP_PORT)\n" +
+			"and in a TOML file (port in the table [http]); parley config init prints one.\n" +
+			"The log goes to standard error. The first interrupt ends the node in order, the second at once.",
+		Flags:  optionFlags(),
+		Action: a.run,
+	}
+}
+
+func (a *app) run(ctx context.Context, c *cli.Command) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	loaded, err := a.load(c)
+	if err != nil {
+		return err
+	}
+	s := &loaded.Settings
+	log, file, err := logging.New(logging.Options{
+		Level: s.LogLevel, Format: s.LogFormat, Writer: a.Stderr, Color: a.Color, File: s.LogFile,
+	})
+	if err != nil {
+		return err
+	}
+	for _, warning := range loaded.Warnings {
+		log.Warn(warning)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// From the first signal on, the next one has its usual effect.
+	context.AfterFunc(ctx, stop)
+
+	err = node.Run(ctx, s, log)
+	if closeErr := file.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("log file: %w", closeErr))
+	}
+	return err
+}
