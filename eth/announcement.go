@@ -62,8 +62,8 @@ func (a *Announcement) appendFor(version uint, b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// An announced message is an announcement whose lists were delimited and found to
-// be of one length, but not read.
+// An announced message is an announcement that was checked as a whole and not
+// copied yet.
 type announced struct {
 	types  []byte
 	sizes  rlp.Cursor
@@ -71,8 +71,8 @@ type announced struct {
 	cells  CellMask
 }
 
-// parseAnnouncement checks the frame of an announcement. It allocates nothing: most
-// messages are only counted.
+// parseAnnouncement checks an announcement. It allocates nothing: most are only
+// counted.
 func parseAnnouncement(version uint, payload []byte) (a announced, err error) {
 	c := rlp.NewCursor(payload)
 	list, err := c.List()
@@ -92,37 +92,56 @@ func parseAnnouncement(version uint, payload []byte) (a announced, err error) {
 		return a, fmt.Errorf("hashes: %w", err)
 	}
 	if version >= 72 {
-		// EIP-8070 has the mask empty, the protocol's specification all zero, when
-		// there is no blob transaction: both are accepted.
-		cells, err := list.Bytes()
-		if err != nil {
+		if err := a.readCells(&list); err != nil {
 			return a, fmt.Errorf("cells: %w", err)
 		}
-		if len(cells) != 0 && len(cells) != len(a.cells) {
-			return a, fmt.Errorf("cells: %w", rlp.ErrSize)
-		}
-		copy(a.cells[:], cells)
 	}
 	if err := list.End(); err != nil {
 		return a, err
 	}
-	sizes, err := a.sizes.Count()
-	if err != nil {
-		return a, fmt.Errorf("sizes: %w", err)
-	}
-	hashes, err := a.hashes.Count()
-	if err != nil {
-		return a, fmt.Errorf("hashes: %w", err)
-	}
-	if len(a.types) != hashes || sizes != hashes {
-		return a, fmt.Errorf("%w: %d types, %d sizes, %d hashes", ErrAnnouncement, len(a.types), sizes, hashes)
-	}
-	return a, nil
+	return a, a.check()
 }
 
-// read returns the announcement's content. It allocates 37 bytes for a
-// transaction, of which at least 35 have arrived.
-func (a *announced) read() (Announcement, error) {
+// readCells reads the mask. EIP-8070 has it empty when there is no blob
+// transaction, the protocol's specification always 16 bytes: both are accepted.
+func (a *announced) readCells(c *rlp.Cursor) error {
+	cells, err := c.Bytes()
+	if err != nil {
+		return err
+	}
+	if len(cells) != 0 && len(cells) != len(a.cells) {
+		return rlp.ErrSize
+	}
+	copy(a.cells[:], cells)
+	return nil
+}
+
+// check walks over the lists. The receiver is a copy, so its cursors can be used
+// up.
+func (a announced) check() error {
+	sizes, hashes := 0, 0
+	for ; a.sizes.More(); sizes++ {
+		if _, err := a.sizes.Uint(32); err != nil {
+			return fmt.Errorf("sizes[%d]: %w", sizes, err)
+		}
+	}
+	for ; a.hashes.More(); hashes++ {
+		if h, err := a.hashes.Bytes(); err != nil {
+			return fmt.Errorf("hashes[%d]: %w", hashes, err)
+		} else if len(h) != len(Hash{}) {
+			return fmt.Errorf("hashes[%d]: %w", hashes, rlp.ErrSize)
+		}
+	}
+	if len(a.types) != hashes || sizes != hashes {
+		return fmt.Errorf("%w: %d types, %d sizes, %d hashes", ErrAnnouncement, len(a.types), sizes, hashes)
+	}
+	return nil
+}
+
+// copy returns the announcement's content: 37 bytes for each transaction, of
+// which at least 35 have arrived. The receiver was checked, so reading it again
+// cannot fail.
+func (a announced) copy() Announcement {
 	n := len(a.types)
 	v := Announcement{
 		Types:  append(make([]byte, 0, n), a.types...),
@@ -131,14 +150,9 @@ func (a *announced) read() (Announcement, error) {
 		Cells:  a.cells,
 	}
 	for i := range n {
-		size, err := a.sizes.Uint(32)
-		if err != nil {
-			return Announcement{}, fmt.Errorf("sizes[%d]: %w", i, err)
-		}
+		size, _ := a.sizes.Uint(32)
 		v.Sizes[i] = uint32(size)
-		if err := a.hashes.Fixed(v.Hashes[i][:]); err != nil {
-			return Announcement{}, fmt.Errorf("hashes[%d]: %w", i, err)
-		}
+		a.hashes.Fixed(v.Hashes[i][:])
 	}
-	return v, nil
+	return v
 }
