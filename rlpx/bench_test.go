@@ -23,11 +23,9 @@ func text(n int) []byte {
 }
 
 func noise(n int) []byte {
-	rng := rand.New(rand.NewPCG(4, uint64(n)))
+	rng := rand.NewChaCha8([32]byte{4, byte(n)})
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(rng.Uint32())
-	}
+	rng.Read(b)
 	return b
 }
 

@@ -155,8 +155,9 @@ func (b *Buffers) takeBack(l *lease) {
 	l.uncount()
 	if b.poison {
 		whole := l.data[:size]
-		for i := range whole {
-			whole[i] = 0xdb
+		whole[0] = 0xdb
+		for n := 1; n < size; n *= 2 {
+			copy(whole[n:], whole[:n])
 		}
 	}
 	if size > maxClass || classSize(classOf(size)) != size {
