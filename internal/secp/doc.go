@@ -38,5 +38,5 @@
 //
 // Every public key and signature is checked before arithmetic starts: lengths,
 // ranges, and that the point lies on the curve. The curve has prime order, so
-// there are no small subgroups to leak a key into.
+// there are no small subgroups to leak a key into. A key never shows in print.
 package secp

@@ -164,7 +164,7 @@ func TestForms(t *testing.T) {
 			t.Errorf("not found in %q", text)
 		}
 	}
-	if text := fmt.Sprintf("%b %x %p", 0xc000012345678, 0x7fff1111111111, secret); shows(text, shown) {
+	if text := fmt.Sprintf("%b %x %p", uint64(0xc000012345678), uint64(0x7fff1111111111), secret); shows(text, shown) {
 		t.Errorf("found in %q", text)
 	}
 }

@@ -34,11 +34,11 @@ func (x uint256) minus(y *uint256) (diff uint256, borrow uint64) {
 	return diff, borrow
 }
 
-// isScalar reports whether b is in 1..max. Only the answer depends on the value,
+// isScalar reports whether b is in 1..limit. Only the answer depends on the value,
 // not the time it takes, because b may be a secret.
-func isScalar(b *[32]byte, max *uint256) bool {
+func isScalar(b *[32]byte, limit *uint256) bool {
 	x := load(b)
-	_, above := max.minus(&x)
+	_, above := limit.minus(&x)
 	return x[0]|x[1]|x[2]|x[3] != 0 && above == 0
 }
 

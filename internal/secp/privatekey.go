@@ -117,4 +117,4 @@ func (k PrivateKey) String() string { return redacted }
 func (k PrivateKey) GoString() string { return redacted }
 
 // Format writes a fixed text without the secret, whatever the verb.
-func (k PrivateKey) Format(f fmt.State, verb rune) { io.WriteString(f, redacted) }
+func (k PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }

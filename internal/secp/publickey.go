@@ -34,11 +34,11 @@ func ParsePublicKey(b []byte) (PublicKey, error) {
 		if b[0] != 2 && b[0] != 3 {
 			return PublicKey{}, errFormat
 		}
-		pub, ok := decompress((*[33]byte)(b))
+		point, ok := decompress((*[33]byte)(b))
 		if !ok {
 			return PublicKey{}, errOffCurve
 		}
-		return pub, nil
+		return point, nil
 	case 64:
 		pub = PublicKey(b)
 	case 65:
