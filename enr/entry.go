@@ -154,7 +154,7 @@ func (key *Secp256k1) DecodeRLP(c *rlp.Cursor) error {
 
 // With returns an entry with any key and value. For [Sign], value is what package
 // rlp can encode; an [rlp.Raw] is taken as it is. For [Record.Load], value is a
-// non-nil pointer.
+// non-nil pointer. Like every entry it encodes, by [rlp.Encode], as its value.
 func With(key string, value any) Entry { return with{key, value} }
 
 type with struct {

@@ -112,8 +112,7 @@ func (r *Record) Load(e Entry) error {
 // record, which is that of the keys. "id" and "secp256k1" are among them.
 func (r *Record) Entries() iter.Seq2[string, rlp.Raw] {
 	return func(yield func(string, rlp.Raw) bool) {
-		for c := r.cursor(); c.More(); {
-			key, value := next(&c)
+		for key, value := range r.pairsOf() {
 			if !yield(string(key), bytes.Clone(value)) {
 				return
 			}
@@ -123,19 +122,24 @@ func (r *Record) Entries() iter.Seq2[string, rlp.Raw] {
 
 // value returns the encoded value under key, a part of r.raw.
 func (r *Record) value(key string) (rlp.Raw, bool) {
-	for c := r.cursor(); c.More(); {
-		if k, value := next(&c); string(k) == key {
+	for k, value := range r.pairsOf() {
+		if string(k) == key {
 			return value, true
 		}
 	}
 	return nil, false
 }
 
-func (r *Record) cursor() rlp.Cursor { return rlp.NewCursor(r.raw[r.pairs:]) }
-
-// next reads one entry of a record that has been checked, so it cannot fail.
-func next(c *rlp.Cursor) (key []byte, value rlp.Raw) {
-	key, _ = c.Bytes()
-	value, _ = c.Raw()
-	return key, value
+// pairsOf yields the entries as parts of r.raw. All were read once when r was
+// made, so reading them again cannot fail.
+func (r *Record) pairsOf() iter.Seq2[[]byte, rlp.Raw] {
+	return func(yield func([]byte, rlp.Raw) bool) {
+		for c := rlp.NewCursor(r.raw[r.pairs:]); c.More(); {
+			key, _ := c.Bytes()
+			value, err := c.Raw()
+			if err != nil || !yield(key, value) {
+				return
+			}
+		}
+	}
 }
