@@ -181,6 +181,9 @@ func TestWithAddr(t *testing.T) {
 		t.Error("a node that is not resolved has an endpoint")
 	}
 	both := n.WithAddr(ip("2001:db8::7"), ip("ff02::1"), ip("::ffff:198.51.100.7"), ip("198.51.100.8"))
+	if n.Addr().IsValid() {
+		t.Error("WithAddr changed its receiver")
+	}
 	tcp, udp := texts(both)
 	if want := []string{"198.51.100.7:30303", "[2001:db8::7]:30303"}; !slices.Equal(tcp, want) {
 		t.Errorf("TCP endpoints %q, want %q", tcp, want)
@@ -202,9 +205,6 @@ func TestWithAddr(t *testing.T) {
 		if m.URL() != n.URL() {
 			t.Errorf("URL = %s, want %s", m.URL(), n.URL())
 		}
-	}
-	if n.Addr().IsValid() {
-		t.Error("WithAddr changed its receiver")
 	}
 }
 

@@ -228,15 +228,15 @@ func TestParseMemory(t *testing.T) {
 
 func TestParseAllocs(t *testing.T) {
 	url := "enode://" + hexKey(t) + "@198.51.100.7:30303?discport=30301"
-	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(url) }); n > 8 {
-		t.Errorf("Parse of a URL: %v allocations, want at most 8", n)
+	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(url) }); n > 4 {
+		t.Errorf("Parse of a URL: %v allocations, want at most 4", n)
 	}
 	r, err := enr.Sign(key(t), 1, enr.IP(ip("198.51.100.7")), enr.TCP(1), enr.UDP(2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() { _, _ = New(r) }); n > 20 {
-		t.Errorf("New: %v allocations, want at most 20", n)
+	if n := testing.AllocsPerRun(100, func() { _, _ = New(r) }); n > 14 {
+		t.Errorf("New: %v allocations, want at most 14", n)
 	}
 }
 

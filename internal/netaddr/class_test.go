@@ -122,6 +122,14 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
+func TestClassString(t *testing.T) {
+	for c, want := range map[Class]string{Special: "special", Loopback: "loopback", LinkLocal: "link-local", Private: "private", Shared: "shared", Public: "public"} {
+		if c.String() != want {
+			t.Errorf("Class(%d) = %s, want %s", c, c, want)
+		}
+	}
+}
+
 // A11: one host has one form, whatever way its address came in.
 func TestNormalize(t *testing.T) {
 	t.Run("A11", func(t *testing.T) {
