@@ -204,9 +204,12 @@ func (c *Cursor) Skip() error {
 }
 
 // Count returns how many items are left, from their headers, without moving.
-func (c *Cursor) Count() (int, error) {
+func (c *Cursor) Count() (int, error) { return c.countTo(maxInt) }
+
+// countTo is Count, but stops when there are more than limit items.
+func (c *Cursor) countTo(limit int) (int, error) {
 	n := 0
-	for b := c.b; len(b) > 0; n++ {
+	for b := c.b; len(b) > 0 && n <= limit; n++ {
 		_, head, size, err := parseHead(b)
 		if err != nil {
 			return 0, err

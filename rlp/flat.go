@@ -88,9 +88,9 @@ func flatBytes(e *elems, size int) {
 	item := len(head) + size
 	e.constant = true
 	e.size = func(v reflect.Value, _ int) int { return v.Len() * item }
-	e.count = func(c *Cursor) (int, error) {
+	e.count = func(c *Cursor, limit int) (int, error) {
 		if len(c.b)%item != 0 {
-			return c.Count() // there is a wrong element; decode will find it
+			return c.countTo(limit) // there is a wrong element; decode will find it
 		}
 		return len(c.b) / item, nil
 	}

@@ -39,14 +39,15 @@ type elems struct {
 	// constant tells that size needs no look at the elements.
 	constant bool
 	// count returns how many items are left in c, to allocate a slice for them.
-	count func(c *Cursor) (int, error)
+	// It may stop when there are more than limit.
+	count func(c *Cursor, limit int) (int, error)
 	// decode reads as many items as v is long.
 	decode func(c *Cursor, v reflect.Value) error
 }
 
 // elems returns how the elements of t, a slice or array type, are handled.
 func (c *compiler) elems(t reflect.Type) *elems {
-	e := &elems{count: (*Cursor).Count}
+	e := &elems{count: (*Cursor).countTo}
 	if t.Kind() == reflect.Slice && c.fillFlat(e, t.Elem()) {
 		return e
 	}
@@ -92,7 +93,11 @@ func (c *compiler) slice(t reflect.Type) *slicePlan {
 // decodeRest reads all items left in c into a new slice. They are counted first,
 // so that the slice is charged and allocated once and never grows.
 func (s *slicePlan) decodeRest(c *Cursor, v reflect.Value) error {
-	n, err := s.count(c)
+	limit := maxInt
+	if s.space > 0 {
+		limit = c.mem.left / s.space // more will be refused below
+	}
+	n, err := s.count(c, limit)
 	if err != nil {
 		return err
 	}

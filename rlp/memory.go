@@ -31,7 +31,7 @@ func (m *memory) charge(n, size int) error {
 		return nil
 	}
 	if n > m.left/size {
-		return fmt.Errorf("%w: %d × %d bytes", ErrMemory, n, size)
+		return fmt.Errorf("%w: at least %d × %d bytes", ErrMemory, n, size)
 	}
 	total := heapSize(n * size)
 	if total > m.left {

@@ -528,6 +528,10 @@ func TestDecodeFresh(t *testing.T) {
 	if !bytes.Equal(v.R, []byte{0, 0, 0}) {
 		t.Errorf("Raw is %x; want it to alias the input, now zeros", v.R)
 	}
+	u := Uint256{1, 2, 3}
+	if err := Decode(unhex("05"), &u); err != nil || u != (Uint256{31: 5}) {
+		t.Errorf("Uint256 is %x, %v; want 5", u, err)
+	}
 }
 
 // A type with a fault is one only where the fault is reached.
