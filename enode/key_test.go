@@ -118,7 +118,7 @@ func TestKeyTextRoundTrip(t *testing.T) {
 		text := hex.AppendEncode(nil, b)
 		key, err := ParseKeyText(text)
 		if err != nil {
-			t.Skip("not a key")
+			return // zero or not below the order
 		}
 		if got := AppendKeyText(nil, key); string(got) != string(text) {
 			t.Fatal("reads as another key")
