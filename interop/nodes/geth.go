@@ -27,8 +27,7 @@ type GethOptions struct {
 	Logs     string // directory for the logs of failed tests
 	Name     string // of the node in this test; empty means geth
 	Network  Network
-	MaxPeers int  // 0 means geth's default, 50
-	Trace    bool // log every connection attempt
+	MaxPeers int // 0 means geth's default, 50
 }
 
 // StartGeth starts a geth that sends nothing but to 127.0.0.1, without discovery
@@ -65,9 +64,6 @@ func StartGeth(t testing.TB, o GethOptions) *Geth {
 	}
 	if o.MaxPeers != 0 {
 		args = append(args, "--maxpeers", strconv.Itoa(o.MaxPeers))
-	}
-	if o.Trace {
-		args = append(args, "--verbosity", "5")
 	}
 	g := &Geth{Node: start(t, o.Logs, o.Name, dir, socket, o.Path, args...), Network: o.Network}
 	if e := g.Protocols.Eth; e.Network != o.Network.ID || e.Genesis != o.Network.GenesisHash {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -165,33 +164,6 @@ func (n *Node) do(method string, args ...any) {
 	if !done {
 		n.t.Fatalf("%s: %s = false, want true", n.Name, method)
 	}
-}
-
-// Log returns what the node has printed so far, without colours.
-func (n *Node) Log() string { return colour.ReplaceAllString(n.proc.log(), "") }
-
-var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
-
-// WaitLog waits for a line of the log that has all the parts in it, and returns
-// it.
-func (n *Node) WaitLog(within time.Duration, parts ...string) string {
-	n.t.Helper()
-	var found string
-	Wait(n.t, within, fmt.Sprintf("%s prints a line with %q", n.Name, parts), func() bool {
-		for line := range strings.SplitSeq(n.Log(), "\n") {
-			found = line
-			for _, part := range parts {
-				if !strings.Contains(line, part) {
-					found = ""
-				}
-			}
-			if found != "" {
-				return true
-			}
-		}
-		return false
-	})
-	return found
 }
 
 // Stop asks the program to end and waits for that. It returns the time it took, and
