@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"parley/enode"
 	"parley/internal/simnet"
+	"parley/rlp"
 	"parley/rlpx"
 )
 
@@ -127,7 +129,7 @@ func idleProtocol() Protocol {
 
 // A stranger is the other side of a connection, driven byte by byte by a test.
 type stranger struct {
-	t    testing.TB
+	t    *testServer
 	key  *enode.PrivateKey
 	fd   net.Conn
 	conn *rlpx.Conn
@@ -152,7 +154,7 @@ func (s *testServer) stranger(n int) *stranger {
 
 func (s *testServer) strangerFrom(n int, host *simnet.Host) *stranger {
 	s.w.Helper()
-	x := &stranger{t: s.w, key: testKey(n), fd: s.dialFrom(host)}
+	x := &stranger{t: s, key: testKey(n), fd: s.dialFrom(host)}
 	conn, err := rlpx.Initiate(x.fd, x.key, s.PrivateKey.Public(), nil)
 	if err != nil {
 		s.w.Fatal(err)
@@ -171,17 +173,17 @@ func (x *stranger) send(code uint64, payload []byte) error { return x.conn.Write
 
 // exchange sends the Hello and reads the server's.
 func (x *stranger) exchange(h *Hello) {
-	x.t.Helper()
+	x.t.w.Helper()
 	payload, err := h.append(nil)
 	if err != nil {
-		x.t.Fatal(err)
+		x.t.w.Fatal(err)
 	}
 	if err := x.send(codeHello, payload); err != nil {
-		x.t.Fatal(err)
+		x.t.w.Fatal(err)
 	}
 	m, err := x.conn.ReadMsg()
 	if err != nil || m.Code != codeHello {
-		x.t.Fatalf("ReadMsg = code %#x, %v; want their Hello", m.Code, err)
+		x.t.w.Fatalf("ReadMsg = code %#x, %v; want their Hello", m.Code, err)
 	}
 	x.conn.SetLimits(rlpx.Limits{})
 	x.conn.SetSnappy(h.Version >= snappyVersion)
@@ -189,9 +191,9 @@ func (x *stranger) exchange(h *Hello) {
 
 // join makes the stranger a peer.
 func (x *stranger) join() *stranger {
-	x.t.Helper()
+	x.t.w.Helper()
 	x.exchange(x.hello())
-	synctest.Wait()
+	x.t.w.eventually(time.Second, "the stranger is a peer", func() bool { return x.t.Explain(enode.PubkeyID(x.key.Public())).Connected })
 	return x
 }
 
@@ -211,9 +213,9 @@ func (x *stranger) reason() DiscReason {
 
 // wantReason checks how the server ends the connection.
 func (x *stranger) wantReason(want DiscReason) {
-	x.t.Helper()
+	x.t.w.Helper()
 	if got := x.reason(); got != want {
-		x.t.Errorf("connection ended with %q, want %q", got, want)
+		x.t.w.Errorf("connection ended with %q, want %q", got, want)
 	}
 }
 
@@ -266,4 +268,20 @@ func (s *testServer) lastVerdict(id enode.ID) Verdict {
 		return Verdict{Err: errors.New("no verdict")}
 	}
 	return vs[len(vs)-1]
+}
+
+// newID returns the node ID of the n-th key.
+func newID(n int) enode.ID { return enode.PubkeyID(testKey(n).Public()) }
+
+// nodeAt returns the node with the n-th key at an address.
+func nodeAt(n int, addr netip.Addr) *enode.Node {
+	return enode.NewV4(testKey(n).Public(), addr, 30303, 0)
+}
+
+// incompressible returns the RLP encoding of n bytes that Snappy cannot shrink.
+func incompressible(n int) []byte {
+	data := make([]byte, n)
+	rng := rand.NewChaCha8([32]byte{1})
+	rng.Read(data)
+	return rlp.AppendBytes(nil, data)
 }

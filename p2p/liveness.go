@@ -111,8 +111,9 @@ func (l *liveness) tick(now time.Time, paused bool) (d duties) {
 		l.asked = now
 		l.nextPing = now.Add(pingInterval)
 	}
-	if l.owed && l.spend(now) {
+	if l.owed { // ticks come at pongRate
 		l.owed, d.pong = false, true
+		l.credits, l.counted = 0, now
 	}
 	return d
 }
