@@ -39,7 +39,7 @@ type row struct {
 var packages = []row{
 	{path: "rlp", floor: bytes, except: []string{"sync/atomic"}}, // docs/decisions/0002
 	{path: "internal/secp", floor: bytes, modules: []string{
-		"gitlab.com/yawning/secp256k1-voi", "github.com/decred/dcrd/dcrec/secp256k1/v4", "golang.org/x/crypto", "C",
+		"gitlab.com/yawning/secp256k1-voi", "golang.org/x/crypto", "C", // docs/decisions/0001
 	}},
 	{path: "internal/netaddr", floor: bytes},
 
@@ -94,19 +94,15 @@ var together = []string{"rlpx", "discover", "dnsdisc", "nat"}
 // directly or not, with their licences. All are permissive: whoever embeds the
 // library takes on nothing else.
 var licences = map[string]string{
-	"filippo.io/edwards25519":                   "BSD-3-Clause",
-	"github.com/cloudflare/circl":               "BSD-3-Clause",
-	"github.com/decred/dcrd/dcrec/secp256k1/v4": "ISC",
-	"github.com/golang/snappy":                  "BSD-3-Clause",
-	"github.com/huin/goupnp":                    "BSD-2-Clause",
-	"gitlab.com/yawning/secp256k1-voi":          "BSD-3-Clause",
-	"gitlab.com/yawning/tuplehash":              "BSD-3-Clause",
-	"go.etcd.io/bbolt":                          "MIT",
-	"golang.org/x/crypto":                       "BSD-3-Clause",
-	"golang.org/x/net":                          "BSD-3-Clause",
-	"golang.org/x/sync":                         "BSD-3-Clause",
-	"golang.org/x/sys":                          "BSD-3-Clause",
-	"golang.org/x/text":                         "BSD-3-Clause",
+	"github.com/cloudflare/circl":      "BSD-3-Clause",
+	"github.com/golang/snappy":         "BSD-3-Clause",
+	"github.com/huin/goupnp":           "BSD-2-Clause",
+	"gitlab.com/yawning/secp256k1-voi": "BSD-3-Clause",
+	"go.etcd.io/bbolt":                 "MIT",
+	"golang.org/x/crypto":              "BSD-3-Clause",
+	"golang.org/x/net":                 "BSD-3-Clause",
+	"golang.org/x/sync":                "BSD-3-Clause",
+	"golang.org/x/sys":                 "BSD-3-Clause",
 
 	// Of tests only.
 	"github.com/miekg/dns":            "BSD-3-Clause",
