@@ -177,6 +177,18 @@ func TestP8(t *testing.T) {
 			})
 		})
 	}
+	t.Run("network without reading ours", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := connect(t, newService(t, testConfig()), 69, 1)
+			status := theirStatus(69)
+			status.Network = 1
+			r.send(StatusMsg, status)
+			r.wantEnd(ErrNetworkMismatch, p2p.DiscSubprotocolError)
+			if r.ended != 0 {
+				t.Errorf("ended after %v, want at once", r.ended)
+			}
+		})
+	})
 	t.Run("late", func(t *testing.T) {
 		eachVersion(t, func(t *testing.T, version uint) {
 			r := connect(t, newService(t, testConfig()), version, 1)

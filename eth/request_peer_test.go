@@ -167,10 +167,13 @@ func TestRequestForms(t *testing.T) {
 			a := ask(t.Context(), p, code, query...)
 			id := r.requestID(code)
 			answer, _ := Describe(version, m.Answer)
-			reply := slices.Repeat([]any{[]uint{4}}, answer.Items-1)
-			r.send(m.Answer, append([]any{id}, reply...))
-			if items, err := a.wait(); err != nil || len(items) != answer.Items-1 {
-				t.Errorf("%s: %d elements, %v; want %d", m.Name, len(items), err, answer.Items-1)
+			reply, want := []any{id}, []rlp.Raw{}
+			for i := range byte(answer.Items - 1) {
+				reply, want = append(reply, i+4), append(want, rlp.Raw{i + 4})
+			}
+			r.send(m.Answer, reply)
+			if items, err := a.wait(); err != nil || !reflect.DeepEqual(items, want) {
+				t.Errorf("%s: answer %x, %v; want %x", m.Name, items, err, want)
 			}
 		}
 		if p.tracker.pending() != 0 {
