@@ -44,8 +44,7 @@ func listen() (h eth.Handler, heard struct {
 	return h, heard
 }
 
-// What geth says reaches the handler of a program that embeds parley, at every
-// version of eth: a small transaction itself, a large one as an announcement and
+// What geth says reaches the handler of a program that embeds parley: a small transaction itself, a large one as an announcement and
 // then on request, the range after blocks, and headers on request.
 func TestGossipFromGeth(t *testing.T) {
 	t.Parallel()

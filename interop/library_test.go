@@ -22,8 +22,9 @@ type library struct {
 	eth *eth.Service
 }
 
-// startLibrary starts a node on a network. It ends with the test.
-func startLibrary(t *testing.T, network nodes.Network, handler eth.Handler) *library {
+// startLibrary starts a node on a network, with the versions of eth given or
+// all. It ends with the test.
+func startLibrary(t *testing.T, network nodes.Network, handler eth.Handler, versions ...uint) *library {
 	t.Helper()
 	genesis, err := eth.ParseHash(network.GenesisHash)
 	if err != nil {
@@ -38,7 +39,9 @@ func startLibrary(t *testing.T, network nodes.Network, handler eth.Handler) *lib
 		t.Fatal(err)
 	}
 	logger := newLogger(t)
-	service, err := eth.New(eth.Config{Network: network.ID, Genesis: genesis, ForkID: &fork, Handler: handler, Logger: logger})
+	service, err := eth.New(eth.Config{
+		Network: network.ID, Genesis: genesis, ForkID: &fork, Versions: versions, Handler: handler, Logger: logger,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

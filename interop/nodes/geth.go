@@ -78,15 +78,37 @@ func StartGeth(t testing.TB, o GethOptions) *Geth {
 func (g *Geth) Mine(n int) (number uint64, hash string) {
 	g.t.Helper()
 	for range n {
-		number, hash = g.mineOne()
+		number, hash = g.mineOne(0)
 	}
 	return number, hash
 }
 
+// MineTx appends blocks until one has the transaction in it, and returns that
+// one's number and hash. The transaction must be in geth's pool.
+func (g *Geth) MineTx(tx Tx) (number uint64, hash string) {
+	g.t.Helper()
+	for range 10 {
+		g.mineOne(fillTime)
+		var receipt *struct {
+			BlockNumber hexutil.Uint64 `json:"blockNumber"`
+			BlockHash   string         `json:"blockHash"`
+		}
+		if g.Call(&receipt, "eth_getTransactionReceipt", tx.Hash); receipt != nil {
+			return uint64(receipt.BlockNumber), receipt.BlockHash
+		}
+	}
+	g.t.Fatalf("%s: transaction %s is in none of 10 blocks", g.Name, tx.Hash)
+	panic("unreachable")
+}
+
+// fillTime is how long geth is given to fill a block: it first makes an empty
+// one, which it hands out when it is asked at once.
+const fillTime = 300 * time.Millisecond
+
 // zeroHash is 32 zero bytes; the engine API wants some hashes that do not matter here.
 const zeroHash = "0x0000000000000000000000000000000000000000000000000000000000000000"
 
-func (g *Geth) mineOne() (uint64, string) {
+func (g *Geth) mineOne(fill time.Duration) (uint64, string) {
 	g.t.Helper()
 	var head struct {
 		Hash      string         `json:"hash"`
@@ -104,6 +126,7 @@ func (g *Geth) mineOne() (uint64, string) {
 		"withdrawals":           []any{},
 		"parentBeaconBlockRoot": zeroHash,
 	})
+	<-time.After(fill)
 	var built struct {
 		Payload  json.RawMessage `json:"executionPayload"`
 		Requests []string        `json:"executionRequests"`

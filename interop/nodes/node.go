@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,11 +30,14 @@ const (
 
 // A Node is a running node with its IPC socket. It ends with the test.
 type Node struct {
-	Name string // of the node in this test, such as geth-1
-	Info        // as of its start
+	Name   string // of the node in this test, such as geth-1
+	Socket string // path of its IPC socket
+	Info          // as of its start
 
 	t    testing.TB
-	dir  string
+	dir  string   // its files
+	path string   // of the program
+	args []string // its command line
 	proc *process
 	rpc  *rpc.Client
 }
@@ -50,43 +55,66 @@ func newDir(t testing.TB, name string) string {
 }
 
 // start runs a program as a node in dir and waits until it answers on the socket.
+// Its port is the one after "--port", or any if that is 0.
 func start(t testing.TB, logs, name, dir, socket, path string, args ...string) *Node {
 	t.Helper()
-	proc, err := startProcess(dir, path, args...)
-	if err != nil {
-		t.Fatalf("%s: start: %v", name, err)
-	}
-	n := &Node{Name: name, t: t, dir: dir, proc: proc}
+	n := &Node{Name: name, Socket: socket, t: t, dir: dir, path: path, args: args}
+	n.run()
 	t.Cleanup(func() {
 		if n.rpc != nil {
 			n.rpc.Close()
 		}
-		proc.stop()
+		n.proc.stop()
 		if t.Failed() {
 			n.keepLog(logs)
 		}
 	})
+	return n
+}
+
+// run starts the program and waits until it answers.
+func (n *Node) run() {
+	n.t.Helper()
+	var err error
+	if n.proc, err = startProcess(n.dir, n.path, n.args...); err != nil {
+		n.t.Fatalf("%s: start: %v", n.Name, err)
+	}
 	deadline := time.Now().Add(startTimeout)
-	for {
+	for n.rpc = nil; ; {
 		if n.rpc == nil {
 			ctx, cancel := context.WithDeadline(context.Background(), deadline)
-			n.rpc, err = rpc.DialIPC(ctx, socket)
+			n.rpc, err = rpc.DialIPC(ctx, n.Socket)
 			cancel()
 		}
 		if n.rpc != nil {
 			if err = n.TryCall(&n.Info, "admin_nodeInfo"); err == nil && n.Ports.Listener != 0 {
-				return n
+				return
 			}
 		}
 		select {
-		case <-proc.ended:
-			t.Fatalf("%s: ended at its start: %v\n%s", name, proc.err, tail(proc.log(), logTail))
+		case <-n.proc.ended:
+			err = fmt.Errorf("ended: %w", n.proc.err)
 		case <-time.After(20 * time.Millisecond):
+			if time.Now().Before(deadline) {
+				continue
+			}
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: does not answer on %s after %v: %v\n%s", name, socket, startTimeout, err, tail(proc.log(), logTail))
-		}
+		n.proc.stop()
+		n.t.Fatalf("%s: does not answer on %s: %v\n%s", n.Name, n.Socket, err, tail(n.proc.log(), logTail))
 	}
+}
+
+// Restart ends the program and starts it again with the same files, key and
+// port.
+func (n *Node) Restart() {
+	n.t.Helper()
+	n.rpc.Close()
+	if _, err := n.proc.stop(); err != nil {
+		n.t.Fatalf("%s: stop: %v", n.Name, err)
+	}
+	n.args = slices.Clone(n.args)
+	n.args[slices.Index(n.args, "--port")+1] = strconv.Itoa(n.Ports.Listener)
+	n.run()
 }
 
 // keepLog copies the node's log to where it outlives the test, and shows its end.

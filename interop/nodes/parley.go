@@ -7,10 +7,7 @@ import (
 )
 
 // A Parley is a running `parley run`.
-type Parley struct {
-	*Node
-	Socket string // path of its IPC socket
-}
+type Parley struct{ *Node }
 
 // ParleyOptions says how a parley is started.
 type ParleyOptions struct {
@@ -42,7 +39,7 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	} else {
 		args = append(args, "--network", "any")
 	}
-	return &Parley{Node: start(t, o.Logs, o.Name, dir, socket, o.Path, append(args, o.Args...)...), Socket: socket}
+	return &Parley{start(t, o.Logs, o.Name, dir, socket, o.Path, append(args, o.Args...)...)}
 }
 
 // Explain returns what the node knows about the node with an ID.
