@@ -64,13 +64,19 @@ func targets() []any {
 	return slices.Concat(strictTargets(), rawTargets(), looseTargets(), []any{new([]part)})
 }
 
-// allocated returns what f allocates in all, freed or not, in bytes.
-func allocated(f func()) int {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return int(after.TotalAlloc - before.TotalAlloc)
+// allocated returns what f allocates in all, freed or not, in bytes. The runtime
+// allocates too, to collect garbage for one, so what is above limit is measured
+// again: f does the same each time.
+func allocated(limit int, f func()) int {
+	least := maxInt
+	for try := 0; try < 4 && least > limit; try++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, int(after.TotalAlloc-before.TotalAlloc))
+	}
+	return least
 }
 
 // warm makes the plans of all targets, which are made once in a process.
@@ -125,6 +131,7 @@ func TestP9Memory(t *testing.T) {
 		"5,000 empty strings":       some(5000, 0x80),
 		"60,000 ones":               some(60000, 0x01),
 		"900 lists of 3":            some(900, 0xc3, 1, 1, 1),
+		"1,000 parts":               some(1000, 0xc2, 0xc1, 0x80),
 		"1,500 of nine bytes":       some(1500, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9),
 		"4,400 of nine bytes":       some(4400, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9),
 		"7,000 of nine bytes":       some(7000, 0x89, 1, 2, 3, 4, 5, 6, 7, 8, 9),
@@ -135,8 +142,8 @@ func TestP9Memory(t *testing.T) {
 		t.Run("P9/"+name, func(t *testing.T) {
 			for _, target := range targets() {
 				var err error
-				got := allocated(func() { err = Decode(in, target) })
-				if limit := 2*len(in) + 64<<10; got > limit {
+				limit := 2*len(in) + 64<<10
+				if got := allocated(limit, func() { err = Decode(in, target) }); got > limit {
 					t.Errorf("%v from %d bytes: allocated %d bytes, limit %d (error %v)", reflect.TypeOf(target).Elem(), len(in), got, limit, err)
 				}
 			}
@@ -157,7 +164,7 @@ func TestP9Bombs(t *testing.T) {
 		for _, target := range targets {
 			planOf(reflect.TypeOf(target).Elem())
 			var err error
-			got := allocated(func() { err = Decode(bomb, target) })
+			got := allocated(4<<10, func() { err = Decode(bomb, target) })
 			if !errors.Is(err, ErrMemory) || got > 4<<10 {
 				t.Errorf("16 M × %x as %T: %v after %d bytes; want %v after at most 4 KiB", item, target, err, got, ErrMemory)
 			}
@@ -234,7 +241,7 @@ func TestP9Lengths(t *testing.T) {
 				}
 				for _, target := range targets() {
 					var err error
-					got := allocated(func() { err = Decode(in, target) })
+					got := allocated(8<<10, func() { err = Decode(in, target) })
 					if raws, ok := target.(*[]Raw); ok && err == nil {
 						t.Errorf("Decode(%x) gives %x", in, *raws)
 					}

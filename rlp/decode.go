@@ -43,14 +43,9 @@ func decodeWith(b []byte, v any, m memory) error {
 	if err != nil {
 		return err
 	}
-	// One allocation holds the state of the whole call.
-	state := &struct {
-		cursor Cursor
-		mem    memory
-	}{Cursor{b: b}, m}
-	state.cursor.mem = &state.mem
-	if err = planOf(rv.Type()).decode(&state.cursor, rv); err == nil {
-		err = state.cursor.End()
+	c := newState(b, m)
+	if err = planOf(rv.Type()).decode(c, rv); err == nil {
+		err = c.End()
 	}
 	if err != nil {
 		return rooted("decode", rv.Type(), err)
@@ -67,20 +62,41 @@ func (c *Cursor) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	before := *c
-	if c.mem == nil {
-		m := memory{}
-		if _, head, size, err := c.head(); err == nil {
-			m = newMemory(head + size)
-		}
-		c.mem = &m
-	}
-	if err := planOf(rv.Type()).decode(c, rv); err != nil {
-		*c = before
+	lent := c.lend()
+	if err := planOf(rv.Type()).decode(lent, rv); err != nil {
 		return rooted("decode", rv.Type(), err)
 	}
-	c.mem = before.mem
+	c.b = lent.b
+	lent.mem.idle = append(lent.mem.idle, lent)
 	return nil
+}
+
+// lend returns a copy of c on the heap, where the plans and methods of other
+// packages may point to it, so that c itself can stay on the stack of a
+// DecodeRLP that is called for each element of a long list.
+func (c *Cursor) lend() *Cursor {
+	if c.mem == nil {
+		size := 0
+		if _, head, payload, err := c.head(); err == nil {
+			size = head + payload
+		}
+		lent := newState(c.b, newMemory(size))
+		lent.depth = c.depth
+		return lent
+	}
+	lent := c.mem.borrow()
+	*lent = *c
+	return lent
+}
+
+// newState returns a cursor over b with an allowance, in one allocation.
+func newState(b []byte, m memory) *Cursor {
+	s := &struct {
+		cursor Cursor
+		mem    memory
+	}{Cursor{b: b}, m}
+	s.cursor.mem = &s.mem
+	return &s.cursor
 }
 
 // target returns the value that v points to.

@@ -12,14 +12,28 @@ const (
 )
 
 // memory is what is left of the allowance of one Decode call.
-type memory struct{ left int }
+type memory struct {
+	left int       // bytes
+	idle []*Cursor // lent by Cursor.Decode and given back, at most one for each level
+}
+
+// borrow returns an idle cursor or a new one.
+func (m *memory) borrow() *Cursor {
+	n := len(m.idle)
+	if n == 0 {
+		return new(Cursor)
+	}
+	c := m.idle[n-1]
+	m.idle = m.idle[:n-1]
+	return c
+}
 
 // newMemory returns the allowance for an input of wire bytes.
 func newMemory(wire int) memory {
 	if wire > (maxInt-memorySlack)/memoryFactor {
-		return memory{maxInt}
+		return memory{left: maxInt}
 	}
-	return memory{memoryFactor*wire + memorySlack}
+	return memory{left: memoryFactor*wire + memorySlack}
 }
 
 const maxInt = int(^uint(0) >> 1)

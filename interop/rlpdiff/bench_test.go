@@ -87,12 +87,12 @@ func BenchmarkRLP(b *testing.B) {
 }
 
 // The time of parley over that of go-ethereum, measured in turns in one process.
-// The figures are printed, not asserted: go test -v -run Ratio ./rlpdiff
+// The figures are printed, not asserted: go test -count 1 -v -run Ratio ./rlpdiff
 func TestRatio(t *testing.T) {
 	if !testing.Verbose() {
 		return // nobody would see it
 	}
-	const rounds, calls = 15, 1000
+	const rounds, calls = 150, 100 // short turns, of which one at least is not disturbed
 	for _, j := range jobs() {
 		best := [2]float64{}
 		for range rounds {
