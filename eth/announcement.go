@@ -10,9 +10,9 @@ import (
 // have at most. It is a soft limit: larger ones are counted, not refused.
 const MaxAnnouncement = 4096
 
-// A CellMask has a bit for each of the 128 cells into which a blob is split,
-// cell i in bit i, least significant first, of the 128-bit big-endian number.
-// https://eips.ethereum.org/EIPS/eip-8070
+// A CellMask has a bit for each of the 128 cells into which a blob is split. This
+// package passes it on and does not look at single bits, whose order the
+// specification leaves open. https://eips.ethereum.org/EIPS/eip-8070
 type CellMask [16]byte
 
 // An Announcement names transactions that their sender has in its pool.

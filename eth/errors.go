@@ -1,6 +1,9 @@
 package eth
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Errors that callers may test for with errors.Is. What ends a session wraps one
 // of them, or [ErrForkID], [ErrBlockRange] or an error of package rlp, and the
@@ -55,3 +58,16 @@ var (
 	// ErrNoEntry: a node's record has no "eth" entry, so it does not speak eth.
 	ErrNoEntry = errors.New("eth: record has no eth entry")
 )
+
+// An about error says which message an error is about. Its text has the package's
+// name once.
+type about struct {
+	message string
+	err     error
+}
+
+func (a *about) Error() string {
+	return "eth: " + a.message + ": " + strings.TrimPrefix(a.err.Error(), "eth: ")
+}
+
+func (a *about) Unwrap() error { return a.err }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"sync"
 
 	"parley/enode"
@@ -34,7 +35,13 @@ func (p *Peer) Conn() *p2p.Peer { return p.conn }
 func (p *Peer) Version() uint { return p.version }
 
 // Status returns the Status that the peer sent.
-func (p *Peer) Status() Status { return *p.status }
+func (p *Peer) Status() Status {
+	s := *p.status
+	if s.TotalDifficulty != nil {
+		s.TotalDifficulty = new(big.Int).Set(s.TotalDifficulty)
+	}
+	return s
+}
 
 // BlockRange returns the range that the peer last told. In eth/68 only its
 // LatestHash is known, and stays what it was in Status.

@@ -46,6 +46,11 @@ func inWorld(t *testing.T, f func(w *world)) {
 // start runs a p2p.Server with the Service's protocols.
 func (w *world) start(n byte, s *Service) (*p2p.Server, *enode.Node) {
 	w.Helper()
+	return w.serve(n, s.Protocols())
+}
+
+func (w *world) serve(n byte, protocols []p2p.Protocol) (*p2p.Server, *enode.Node) {
+	w.Helper()
 	key, err := enode.ParsePrivateKey(append(make([]byte, 31), n))
 	if err != nil {
 		w.Fatal(err)
@@ -60,7 +65,7 @@ func (w *world) start(n byte, s *Service) (*p2p.Server, *enode.Node) {
 		Listener:   listener,
 		Dialer:     simDialer{host},
 		Logger:     slog.New(slog.DiscardHandler),
-		Protocols:  s.Protocols(),
+		Protocols:  protocols,
 	}}
 	if err := srv.Start(); err != nil {
 		w.Fatal(err)
@@ -158,6 +163,74 @@ func TestServersRefuse(t *testing.T) {
 				}
 				if said < 1 || said+told != 2 {
 					w.Errorf("%d said why and %d were told, of 2", said, told)
+				}
+			})
+		})
+	}
+}
+
+// Row P8 through the listener: the other side is a server whose eth misbehaves.
+func TestServersP8(t *testing.T) {
+	cfg := testConfig()
+	status := theirStatus(69)
+	for _, tt := range []struct {
+		name   string
+		run    func(rw p2p.MsgReadWriter) error
+		reason p2p.DiscReason
+		after  time.Duration // at most
+	}{
+		{"late", func(p2p.MsgReadWriter) error { return nil }, p2p.DiscReadTimeout, 5100 * time.Millisecond},
+		{"twice", func(rw p2p.MsgReadWriter) error {
+			return errors.Join(p2p.Send(rw, StatusMsg, status), p2p.Send(rw, StatusMsg, status))
+		}, p2p.DiscProtocolError, 100 * time.Millisecond},
+		{"10 MiB and 1", func(rw p2p.MsgReadWriter) error {
+			return errors.Join(p2p.Send(rw, StatusMsg, status),
+				rw.WriteMsg(p2p.Msg{Code: TransactionsMsg, Payload: make([]byte, MaxMessageSize+1)}))
+		}, p2p.DiscProtocolError, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				good := newService(w.T, cfg)
+				sa, na := w.start(1, good)
+				sb, _ := w.serve(2, []p2p.Protocol{{Name: "eth", Version: 69, Length: Length(69),
+					Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+						if err := tt.run(rw); err != nil {
+							return err
+						}
+						for {
+							if _, err := rw.ReadMsg(); err != nil {
+								return err
+							}
+						}
+					}}})
+				ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+				defer cancel()
+				start := time.Now()
+				ea, eb := sa.Events(ctx), sb.Events(ctx)
+				if err := sb.AddPeer(na); err != nil {
+					w.Fatal(err)
+				}
+				drops := 0
+				for e := range ea {
+					if e.Type == p2p.EventDrop {
+						drops++
+						if e.Reason != tt.reason || e.ByRemote || e.Time.Sub(start) > tt.after {
+							w.Errorf("dropped after %v with %v (%s); want %v within %v", e.Time.Sub(start), e.Reason, e.Error, tt.reason, tt.after)
+						}
+						break
+					}
+				}
+				for e := range eb {
+					if e.Type == p2p.EventDrop {
+						drops++
+						if e.Reason != tt.reason || !e.ByRemote {
+							w.Errorf("the other side was dropped with %v, want to be told %v", e.Reason, tt.reason)
+						}
+						break
+					}
+				}
+				if drops != 2 {
+					w.Errorf("%d drops, want 2", drops)
 				}
 			})
 		})

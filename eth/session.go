@@ -103,7 +103,7 @@ func (s *Service) handle(p *Peer, msg *p2p.Msg) error {
 		}
 	}
 	if err != nil {
-		return refuse(p2p.DiscProtocolError, "eth: %s: %w", m.Name, err)
+		return &refusal{p2p.DiscProtocolError, &about{m.Name, err}}
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (s *Service) answer(p *Peer, m Message, payload []byte) error {
 		b, err = appendEmptyAnswer(nil, p.version, m, &e)
 	}
 	if err != nil {
-		return refuse(p2p.DiscProtocolError, "eth: %s: %w", m.Name, err)
+		return &refusal{p2p.DiscProtocolError, &about{m.Name, err}}
 	}
 	s.tally(func(c *counters) { c.answered[m.Code]++ })
 	return p.write(m.Answer, b)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,6 +206,9 @@ func TestBlockRangeUpdateInvalid(t *testing.T) {
 			p := r.greet(s)
 			r.send(BlockRangeUpdateMsg, b)
 			r.wantEnd(ErrBlockRange, p2p.DiscProtocolError)
+			if !strings.HasPrefix(r.err.Error(), "eth: BlockRangeUpdate: invalid block range: ") {
+				t.Errorf("error text %q", r.err)
+			}
 			if got := p.BlockRange(); got != theirStatus(69).Range {
 				t.Errorf("range became %+v", got)
 			}

@@ -69,11 +69,11 @@ func (s *Status) AppendRLP(b []byte) ([]byte, error) {
 // else, makes sense is not checked.
 func ParseStatus(version uint, payload []byte) (*Status, error) {
 	if len(payload) > maxStatus {
-		return nil, fmt.Errorf("eth: status: %w: %d bytes, at most %d", ErrMessageSize, len(payload), maxStatus)
+		return nil, &about{"Status", fmt.Errorf("%w: %d bytes, at most %d", ErrMessageSize, len(payload), maxStatus)}
 	}
 	s := new(Status)
 	if err := s.read(version, payload); err != nil {
-		return nil, fmt.Errorf("eth: status: %w", err)
+		return nil, &about{"Status", err}
 	}
 	return s, nil
 }

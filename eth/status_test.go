@@ -119,9 +119,9 @@ func TestStatusRefusals(t *testing.T) {
 		want    error
 		where   string
 	}{
-		{"empty", 69, nil, rlp.ErrTruncated, "eth: status: "},
-		{"string", 69, []byte{0x80}, rlp.ErrExpectedList, "eth: status: "},
-		{"junk after", 69, append(encode(uint(69), uint(1), g, id, uint(0), uint(0), g), 0), rlp.ErrTrailing, "eth: status: "},
+		{"empty", 69, nil, rlp.ErrTruncated, "eth: Status: "},
+		{"string", 69, []byte{0x80}, rlp.ErrExpectedList, "eth: Status: "},
+		{"junk after", 69, append(encode(uint(69), uint(1), g, id, uint(0), uint(0), g), 0), rlp.ErrTrailing, "eth: Status: "},
 		{"version 2^32", 69, encode(uint64(1<<32), uint(1), g, id, uint(0), uint(0), g), rlp.ErrTooLarge, "version: "},
 		{"network 2^64", 69, encode(uint(69), new(big.Int).Lsh(big.NewInt(1), 64), g, id, uint(0), uint(0), g), rlp.ErrTooLarge, "network: "},
 		{"short genesis", 69, encode(uint(69), uint(1), g[:31], id, uint(0), uint(0), g), rlp.ErrSize, "genesis: "},
@@ -140,7 +140,7 @@ func TestStatusRefusals(t *testing.T) {
 			if !errors.Is(err, tt.want) || s != nil {
 				t.Fatalf("%v, %v; want %v", s, err, tt.want)
 			}
-			if !strings.HasPrefix(err.Error(), "eth: status: ") || !strings.Contains(err.Error(), tt.where) {
+			if !strings.HasPrefix(err.Error(), "eth: Status: ") || !strings.Contains(err.Error(), tt.where) {
 				t.Errorf("%q does not say %q", err, tt.where)
 			}
 		})
