@@ -48,12 +48,12 @@ func TestSegmentation(t *testing.T) {
 		if wire, err = from.AppendMsg(wire, uint64(i), p); err != nil {
 			t.Fatal(err)
 		}
-		if rng.IntN(20) > 0 && i < messages-1 {
+		if rng.IntN(100) > 0 && i < messages-1 {
 			continue
 		}
 		fd.Write(wire)
 		wire = wire[:0]
-		for len(sent) > 0 && (rng.IntN(3) > 0 || i == messages-1) {
+		for len(sent) > 0 && (rng.IntN(100) > 0 || i == messages-1) {
 			m, err := to.ReadMsg()
 			want := sent[0]
 			if err != nil || m.Code != binary.BigEndian.Uint64(want) || !bytes.Equal(m.Payload, want) {

@@ -34,6 +34,7 @@ func TestC2(t *testing.T) {
 		c.SetLimits(newConn(fd, bufs).limits)
 		header := frameHeader(size)
 		fd.Write(out.sealRaw(header, nil)[:frameHead])
+		fd.hangUp() // else a reader that waits for the body would do so forever
 		if _, err := c.ReadMsg(); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("claim of %d bytes: %v, want ErrTooLarge", size, err)
 		}

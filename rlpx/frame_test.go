@@ -211,6 +211,7 @@ func TestC6(t *testing.T) {
 		{"at the code's limit", zeros, 100_000, nil},
 		{"limit above all", zeros, math.MaxInt, nil},
 		{"empty payload", []byte{0}, 1, nil},
+		{"empty payload, code refused", []byte{0}, 0, ErrTooLarge},
 	} {
 		bufs := NewPoisonedBuffers()
 		out, to, fd := direct(bufs)
@@ -342,5 +343,22 @@ func TestTruncatedFrame(t *testing.T) {
 			t.Errorf("%d of %d bytes: %v, want %v", n, len(frame), err, want)
 		}
 		wantInUse(t, bufs, 0)
+	}
+}
+
+// Frames do not carry what was in the buffer before: header and padding are
+// zeros under the cipher, whatever dst holds beyond its length.
+func TestSealOverwrites(t *testing.T) {
+	for size := range 40 {
+		var frames [2][]byte
+		for i, dirt := range []byte{0x00, 0xff} {
+			out, _, _ := direct(nil)
+			c := &Conn{out: out}
+			dst := bytes.Repeat([]byte{dirt}, SealedSize(size))
+			frames[i], _ = c.AppendMsg(dst[:0], 0x10, text(size))
+		}
+		if !bytes.Equal(frames[0], frames[1]) {
+			t.Errorf("%d bytes: the frame depends on what the buffer held", size)
+		}
 	}
 }

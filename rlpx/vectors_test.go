@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"parley/internal/secp"
 )
@@ -102,9 +104,7 @@ func TestEIP8Secrets(t *testing.T) {
 	}
 }
 
-// Accept takes the packets of EIP-8 from the wire and names their sender; Initiate
-// refuses the acknowledgements, which answer another handshake, only when it
-// comes to opening them.
+// Accept takes the packets of EIP-8 from the wire and names their sender.
 func TestEIP8Accept(t *testing.T) {
 	v := vectors(t, "testdata/eip8.txt")
 	a, b := parseKey(t, v["static-key-a"]), parseKey(t, v["static-key-b"])
@@ -128,18 +128,22 @@ func TestB16(t *testing.T) {
 	if len(v["auth1"]) != 307 {
 		t.Fatalf("auth1 has %d bytes, want 307", len(v["auth1"]))
 	}
-	ea, eb := pipe()
-	ea.Write(v["auth1"])
-	if _, err := Accept(eb, parseKey(t, v["static-key-b"]), nil); !errors.Is(err, ErrPreEIP8) {
-		t.Errorf("Accept(auth1) = %v, want ErrPreEIP8", err)
-	}
-	if eb.written != 0 {
-		t.Errorf("%d bytes written in answer", eb.written)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ea, eb := pipe()
+		eb.SetDeadline(time.Now().Add(5 * time.Second))
+		ea.Write(v["auth1"])
+		if _, err := Accept(eb, parseKey(t, v["static-key-b"]), nil); !errors.Is(err, ErrPreEIP8) {
+			t.Errorf("Accept(auth1) = %v, want ErrPreEIP8", err)
+		}
+		if eb.written != 0 {
+			t.Errorf("%d bytes written in answer", eb.written)
+		}
 
-	ea, eb = pipe()
-	eb.Write(v["ack1"])
-	if _, err := Initiate(ea, parseKey(t, v["static-key-a"]), keyB.Public(), nil); !errors.Is(err, ErrPreEIP8) {
-		t.Errorf("Initiate(ack1) = %v, want ErrPreEIP8", err)
-	}
+		ea, eb = pipe()
+		ea.SetDeadline(time.Now().Add(5 * time.Second))
+		eb.Write(v["ack1"])
+		if _, err := Initiate(ea, parseKey(t, v["static-key-a"]), keyB.Public(), nil); !errors.Is(err, ErrPreEIP8) {
+			t.Errorf("Initiate(ack1) = %v, want ErrPreEIP8", err)
+		}
+	})
 }
