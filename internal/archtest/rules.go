@@ -71,7 +71,7 @@ var packages = []row{
 	}},
 
 	{path: "eth", floor: faces, imports: []string{"rlp", "enr", "enode", "p2p"}},
-	{path: "examples/chat", floor: faces, imports: []string{"enode", "p2p"}},
+	{path: "examples/chat", floor: faces, imports: []string{"rlp", "enode", "p2p"}},
 	{path: "examples/embed", floor: faces, imports: []string{"enode", "p2p"}},
 	{path: "examples/port", floor: faces, imports: []string{"rlp", "enr", "enode", "p2p"}},
 	{path: "examples/bootnode", floor: faces, imports: []string{"enode", "discover"}},
