@@ -70,15 +70,16 @@ type endError struct {
 
 func (e *endError) Error() string {
 	text := e.reason.String()
-	if e.err != nil && !errors.Is(e.err, e.reason) {
-		text += ": " + e.err.Error()
-	} else if e.err != nil {
-		text = e.err.Error()
-	}
 	if e.byRemote {
-		return text + " (said by the other side)"
+		text += " (said by the other side)"
 	}
-	return text
+	switch {
+	case e.err == nil:
+		return text
+	case !e.byRemote && errors.Is(e.err, e.reason):
+		return e.err.Error() // which names the reason
+	}
+	return text + ": " + e.err.Error()
 }
 
 func (e *endError) Unwrap() []error {

@@ -509,3 +509,36 @@ func TestC11HelloInItsPlace(t *testing.T) {
 		}
 	})
 }
+
+// When the other side ends the connection, what a protocol makes of the messages
+// that came before is part of the reason: a Disconnect alone says little.
+func TestDropTellsWhatTheProtocolFound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		wrong := errors.New("their genesis is 0x41c2, ours 0x9a1f")
+		s := w.server(1, func(c *Config) {
+			c.Protocols = []Protocol{{Name: "idle", Version: 1, Length: 4, Run: func(_ *Peer, rw MsgReadWriter) error {
+				if _, err := rw.ReadMsg(); err != nil {
+					return err
+				}
+				return wrong
+			}}}
+		})
+		x := s.stranger(2).join()
+		both, err := x.conn.AppendMsg(nil, baseLength, []byte{0xc0})
+		if err == nil {
+			both, err = x.conn.AppendMsg(both, codeDisconnect, []byte{0xc1, byte(DiscSubprotocolError)})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.fd.Write(both)
+		w.pass(time.Second)
+		v := s.lastVerdict(newID(2))
+		if reason, _ := errors.AsType[DiscReason](v.Err); !errors.Is(v.Err, wrong) || reason != DiscSubprotocolError {
+			t.Errorf("verdict = %v, want the subprotocol error with what Run found", v.Err)
+		}
+		if want := "subprotocol error (said by the other side): " + wrong.Error(); v.Err.Error() != want {
+			t.Errorf("verdict reads %q, want %q", v.Err, want)
+		}
+	})
+}

@@ -81,7 +81,8 @@ func capItems(caps []Cap) []capItem {
 }
 
 // parseHello reads the payload of a Hello. The key in it must be the one that
-// the connection was made with; the error then wraps the DiscReason to answer.
+// the connection was made with. An error wraps the DiscReason to answer; the
+// Hello that comes with it, if any, has the version, which says how.
 func parseHello(payload []byte, key enode.PublicKey) (*Hello, error) {
 	var items helloItems
 	if err := rlp.Decode(payload, &items); err != nil {
@@ -90,11 +91,11 @@ func parseHello(payload []byte, key enode.PublicKey) (*Hello, error) {
 	h := &Hello{Version: items.Version, Name: cleanName(items.Name), PublicKey: key}
 	switch {
 	case len(items.Key) != len(key):
-		return nil, &replyError{DiscInvalidIdentity, fmt.Errorf("%w (%d)", errIdentitySize, len(items.Key))}
+		return h, &replyError{DiscInvalidIdentity, fmt.Errorf("%w (%d)", errIdentitySize, len(items.Key))}
 	case bytes.Count(items.Key, []byte{0}) == len(items.Key):
-		return nil, &replyError{DiscInvalidIdentity, errIdentityZero}
+		return h, &replyError{DiscInvalidIdentity, errIdentityZero}
 	case !bytes.Equal(items.Key, key[:]):
-		return nil, &replyError{DiscUnexpectedIdentity, errIdentityOther}
+		return h, &replyError{DiscUnexpectedIdentity, errIdentityOther}
 	}
 	// The port is a relic that nobody reads; whatever it holds is let pass.
 	if c := rlp.NewCursor(items.ListenPort); true {

@@ -51,8 +51,9 @@ type Peer struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing of the connection is left
 
-	mu    sync.Mutex // guards ended
+	mu    sync.Mutex // guards the fields below
 	ended *endError  // how the connection ended; the first one to say so decides
+	told  error      // what a protocol found wrong after the other side had ended it
 }
 
 // NewPeer returns a Peer without a connection, for tests of protocols that run
@@ -162,8 +163,11 @@ func (p *Peer) DisconnectError(reason DiscReason, err error) { p.end(reason, err
 func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
 	p.mu.Lock()
 	first := p.ended == nil
-	if first {
+	switch {
+	case first:
 		p.ended = &endError{reason: reason, byRemote: byRemote, err: err}
+	case p.ended.byRemote && p.told == nil && !errors.Is(err, p.ended):
+		p.told = err
 	}
 	p.mu.Unlock()
 	if !first {
@@ -201,7 +205,20 @@ func (p *Peer) serve() *endError {
 	p.conn.Close()
 	p.out.close(why)
 	protocols.Wait()
-	return why
+	return p.verdict()
+}
+
+// verdict returns how the connection ended, with what the protocols made of the
+// last messages: a Disconnect says little, the message before it often why.
+func (p *Peer) verdict() *endError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		return p.ended
+	}
+	full := *p.ended
+	full.err = p.told
+	return &full
 }
 
 // runProtocol runs one protocol and ends the connection when it returns.
@@ -219,8 +236,10 @@ func (p *Peer) runProtocol(r *running) {
 	err := r.Run(p, &protoRW{p: p, r: r})
 	reason, known := errors.AsType[DiscReason](err)
 	switch {
+	case err == nil && p.over():
+		p.end(DiscRequested, nil, false)
 	case err == nil:
-		p.end(DiscRequested, fmt.Errorf("%v ended", r.Cap()), false)
+		p.end(DiscRequested, fmt.Errorf("%v has ended", r.Cap()), false)
 	case known:
 		p.end(reason, err, false)
 	default:

@@ -174,10 +174,13 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 	default:
 		return l.fail(StepHello, &replyError{DiscProtocolError, fmt.Errorf("message %#x before Hello", msg.Code)})
 	}
-	if l.hello, err = parseHello(msg.Payload, l.conn.Remote()); err != nil {
+	l.hello, err = parseHello(msg.Payload, l.conn.Remote())
+	if l.hello != nil {
+		l.conn.SetSnappy(l.hello.Version >= snappyVersion)
+	}
+	if err != nil {
 		return l.fail(StepHello, err)
 	}
-	l.conn.SetSnappy(l.hello.Version >= snappyVersion)
 	return nil
 }
 
