@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 )
@@ -163,6 +162,3 @@ func plain(err error) error {
 	}
 	return err
 }
-
-// MakeDir makes the directory that path lies in, for nobody but the owner.
-func MakeDir(path string) error { return os.MkdirAll(filepath.Dir(path), 0o700) }

@@ -42,8 +42,7 @@ func (c *Client) Call(ctx context.Context, result any, method string, params ...
 func (c *Client) call(ctx context.Context, result any, method string, params []any) error {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	deadline, _ := ctx.Deadline()
-	c.conn.SetDeadline(deadline)
+	c.conn.SetDeadline(time.Time{})
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 

@@ -72,7 +72,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) error {
 		conn.Close()
 	}()
 
-	w := &streamWriter{conn: conn}
+	w := &streamWriter{conn: conn, turn: make(chan struct{}, 1), ctx: ctx}
 	subs := &subscriptions{ctx: ctx, send: w.write, end: cancel, live: make(map[string]context.CancelFunc)}
 	defer subs.wg.Wait()
 	defer cancel(nil)
@@ -134,15 +134,20 @@ func refusal(err error) *Error {
 
 // A streamWriter writes whole messages, from several goroutines.
 type streamWriter struct {
-	mu   sync.Mutex // held while writing
 	conn net.Conn
+	turn chan struct{}   // holds one value while somebody writes; unlike a mutex it can be waited for until ctx ends
+	ctx  context.Context // of the connection
 }
 
 // write sends one message and a line feed, which nobody needs but people with
 // netcat are glad of.
 func (w *streamWriter) write(text []byte) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	select {
+	case w.turn <- struct{}{}:
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+	defer func() { <-w.turn }()
 	w.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
 	_, err := w.conn.Write(append(text, '\n'))
 	return err

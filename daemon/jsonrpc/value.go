@@ -71,6 +71,9 @@ func readValue(r *bufio.Reader) ([]byte, error) {
 		if len(value) == MaxBody {
 			return nil, errTooLarge
 		}
+		if len(value) == cap(value) {
+			value = append(make([]byte, 0, min(2*cap(value), MaxBody)), value...)
+		}
 		value = append(value, c)
 		if scan.step(c) {
 			switch {
