@@ -152,7 +152,7 @@ func (a announced) copy() Announcement {
 	for i := range n {
 		size, _ := a.sizes.Uint(32)
 		v.Sizes[i] = uint32(size)
-		a.hashes.Fixed(v.Hashes[i][:])
+		_ = a.hashes.Fixed(v.Hashes[i][:]) // checked when it was parsed
 	}
 	return v
 }

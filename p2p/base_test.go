@@ -316,7 +316,7 @@ func TestC12LargeMessageToSlowPeer(t *testing.T) {
 				if _, err := slow.fd.Read(make([]byte, 1024)); err != nil {
 					return
 				}
-				time.Sleep(time.Second) // virtual time: 1 KiB a second
+				rest(time.Second) // virtual time: 1 KiB a second
 			}
 		}()
 		other := s.stranger(3).join()

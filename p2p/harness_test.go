@@ -29,12 +29,6 @@ func testKey(n int) *enode.PrivateKey {
 	return key
 }
 
-// publicAddr returns the n-th of a row of public addresses, each in a /24 of its
-// own.
-func publicAddr(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{80, byte(n >> 8), byte(n), 10})
-}
-
 // privateAddr returns the n-th of a row of private addresses, which are exempt
 // from the limits by address.
 func privateAddr(n int) netip.Addr {
@@ -222,9 +216,12 @@ func (x *stranger) wantReason(want DiscReason) {
 // pass lets virtual time pass. It is the only way to wait here: the clock is the
 // bubble's.
 func (w *world) pass(d time.Duration) {
-	time.Sleep(d)
+	rest(d)
 	synctest.Wait()
 }
+
+// rest lets virtual time pass for one goroutine.
+func rest(d time.Duration) { <-time.After(d) }
 
 // eventually waits in virtual time, at most d, until f is true.
 func (w *world) eventually(d time.Duration, what string, f func() bool) {

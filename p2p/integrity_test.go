@@ -60,7 +60,7 @@ func checkNumbered(rw MsgReader, seed uint64, count int) error {
 		}
 		m.Release()
 		if pause.IntN(20_000) == 0 {
-			time.Sleep(time.Duration(pause.IntN(2000)) * time.Millisecond) // virtual time
+			rest(time.Duration(pause.IntN(2000)) * time.Millisecond) // virtual time
 		}
 	}
 	return nil

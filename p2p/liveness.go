@@ -134,6 +134,7 @@ func (p *Peer) tend(now time.Time) {
 		p.out.pong()
 	}
 	if d.ping {
-		p.out.enqueue(len(emptyList), func() error { return p.out.seal(codePing, emptyList[:]) })
+		// A ping that finds no room is not missed: something else is under way.
+		_ = p.out.enqueue(len(emptyList), func() error { return p.out.seal(codePing, emptyList[:]) })
 	}
 }

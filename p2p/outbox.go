@@ -288,7 +288,7 @@ func (o *outbox) close(err error) {
 // pong queues a pong, unless the other side lets so many pile up that it does
 // not read them anyway.
 func (o *outbox) pong() {
-	o.enqueue(len(emptyList), func() error {
+	_ = o.enqueue(len(emptyList), func() error {
 		if o.pongs >= maxPongs {
 			return ErrQueueFull
 		}

@@ -250,10 +250,10 @@ func (p *Peer) runProtocol(r *running) {
 // read takes messages from the wire until the connection ends.
 func (p *Peer) read() {
 	for p.in.wait() && p.srv.waitForMemory(p) {
-		p.fd.SetReadDeadline(time.Now().Add(idleTimeout))
+		p.fd.armRead(idleTimeout)
 		msg, err := p.conn.ReadMsg()
 		if err != nil {
-			p.end(p.readFailed(err))
+			p.readFailed(err)
 			return
 		}
 		if err := p.dispatch(msg); err != nil {
@@ -262,17 +262,18 @@ func (p *Peer) read() {
 	}
 }
 
-// readFailed tells what the end of reading means.
-func (p *Peer) readFailed(err error) (DiscReason, error, bool) {
+// readFailed ends the connection by what the end of reading means.
+func (p *Peer) readFailed(err error) {
+	reason := DiscNetworkError
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
-		return DiscNetworkError, fmt.Errorf("connection closed: %w", io.EOF), false
+		err = fmt.Errorf("connection closed: %w", io.EOF)
 	case isTimeout(err):
-		return DiscReadTimeout, err, false
+		reason = DiscReadTimeout
 	case isBreach(err):
-		return DiscProtocolError, err, false
+		reason = DiscProtocolError
 	}
-	return DiscNetworkError, err, false
+	p.end(reason, err, false)
 }
 
 // isBreach reports whether the other side broke the rules of the transport.

@@ -264,7 +264,7 @@ func (s *Server) AddPeer(n *enode.Node) error {
 // one, with DiscRequested.
 func (s *Server) RemovePeer(n *enode.Node) {
 	var p *Peer
-	s.change(func(s *Server) error {
+	_ = s.change(func(s *Server) error {
 		s.set.RemoveStatic(n.ID())
 		p = s.peers[n.ID()]
 		return nil
@@ -283,7 +283,7 @@ func (s *Server) AddTrustedPeer(n *enode.Node) error {
 
 // RemoveTrustedPeer takes that right away. A connection to n stays.
 func (s *Server) RemoveTrustedPeer(n *enode.Node) {
-	s.change(func(s *Server) error { s.set.Untrust(n.ID()); return nil })
+	_ = s.change(func(s *Server) error { s.set.Untrust(n.ID()); return nil })
 }
 
 // change applies f under the mutex, or at Start if it is called before.

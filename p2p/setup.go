@@ -444,8 +444,9 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 	if err := exchangeHello(l, ours); err != nil {
 		return nil, err
 	}
-	l.conn.WriteMsg(codeDisconnect, appendDisconnect(nil, DiscRequested))
-	l.fd.linger(lingerTimeout)
+	if l.conn.WriteMsg(codeDisconnect, appendDisconnect(nil, DiscRequested)) == nil {
+		l.fd.linger(lingerTimeout)
+	}
 	return l.hello, nil
 }
 

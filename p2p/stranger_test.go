@@ -93,7 +93,7 @@ func TestA2A3C2HandshakeDeadlineIsAbsolute(t *testing.T) {
 				if _, err := x.fd.Write(auth[i : i+1]); err != nil {
 					return
 				}
-				time.Sleep(time.Second) // virtual time
+				rest(time.Second) // virtual time
 			}
 		}},
 		{name: "A3 full auth, then silence", dial: func(w *world, s *testServer) *stranger { return s.stranger(2) }},
@@ -117,7 +117,7 @@ func TestA2A3C2HandshakeDeadlineIsAbsolute(t *testing.T) {
 				go func() {
 					var most int64
 					for range 40 {
-						time.Sleep(100 * time.Millisecond) // virtual time
+						rest(100 * time.Millisecond) // virtual time
 						most = max(most, s.Stats().Buffered)
 					}
 					held <- most
@@ -232,7 +232,7 @@ func TestA7ResetDuringHandshake(t *testing.T) {
 			fd := s.dialFrom(host)
 			sim := fd.(*simnet.Conn)
 			go func() {
-				time.Sleep(time.Duration(point) * 3 * time.Millisecond) // virtual time
+				rest(time.Duration(point) * 3 * time.Millisecond) // virtual time
 				sim.Reset()
 			}()
 			x := &stranger{t: s, key: testKey(2), fd: fd}
@@ -476,7 +476,7 @@ func TestC3DripAfterHello(t *testing.T) {
 		x.fd.Write(frame[:32])
 		go func() {
 			for i := 32; ; i++ {
-				time.Sleep(time.Second) // virtual time
+				rest(time.Second) // virtual time
 				if _, err := x.fd.Write(frame[i : i+1]); err != nil {
 					return
 				}

@@ -56,12 +56,17 @@ func (s *stream) SetReadDeadline(t time.Time) error {
 	return s.Conn.SetReadDeadline(t)
 }
 
+// armRead gives the next Read its time.
+func (s *stream) armRead(d time.Duration) {
+	_ = s.SetReadDeadline(time.Now().Add(d)) // fails only on a closed connection, as Read will
+}
+
 // endRead makes the current and every later Read fail, until drain.
 func (s *stream) endRead() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.Conn.SetReadDeadline(aLongTimeAgo)
+	_ = s.Conn.SetReadDeadline(aLongTimeAgo)
 }
 
 // armWrite gives the next Write its time.
@@ -69,7 +74,7 @@ func (s *stream) armWrite(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.last {
-		s.Conn.SetWriteDeadline(time.Now().Add(d))
+		_ = s.Conn.SetWriteDeadline(time.Now().Add(d))
 	}
 }
 
@@ -78,7 +83,7 @@ func (s *stream) lastWrite(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = true
-	s.Conn.SetWriteDeadline(time.Now().Add(d))
+	_ = s.Conn.SetWriteDeadline(time.Now().Add(d))
 }
 
 // linger waits until the other side has seen the end of what we wrote, at most

@@ -24,7 +24,7 @@ type (
 	plain struct {
 		A uint64
 		B string
-		c int // not exported: not encoded
+		c int //nolint:unused // not exported: not encoded
 		D []number
 		E *uint8
 	}
