@@ -38,6 +38,7 @@ build: ## build the daemon as bin/parley, without a C compiler
 
 test: $(RUNTESTS) ## test every module, shuffled and with the race detector
 	@$(if $(RACE),,echo "No C compiler: without the race detector.")
+	@$(if $(RACE),go test -run '^TestMillionMessages' ./p2p,true) # a tenth of them with the race detector
 	@$(RUNTESTS) $(modules),tools $(RACE) -shuffle=on ./...
 
 race: $(RUNTESTS) ## test the library five times with the race detector
