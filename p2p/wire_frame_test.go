@@ -171,7 +171,7 @@ func TestC5LargestMessage(t *testing.T) {
 				}
 			}()
 			if err := x.send(baseLength, zeros[:c.largest]); err != nil {
-				t.Fatal(err)
+				w.Fatal(err)
 			}
 			if g, want := <-got, fmt.Sprint("0 ", c.largest); g != want {
 				t.Errorf("version %d: the protocol got %q, want %q", c.version, g, want)
@@ -339,7 +339,7 @@ func TestC13RandomSegments(t *testing.T) {
 		for i := range uint64(messages) {
 			buf = appendNumbered(buf[:0], rng, i)
 			if err := x.send(baseLength+i%4, buf); err != nil {
-				t.Fatalf("message %d: %v", i, err)
+				w.Fatalf("message %d: %v", i, err)
 			}
 		}
 		if err := <-done; err != nil {

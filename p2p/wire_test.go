@@ -443,7 +443,7 @@ func TestB15SoundAuth(t *testing.T) {
 				}
 				var err error
 				if x.conn, err = rlpx.Initiate(x.fd, x.key, to, nil); err != nil {
-					t.Fatal(err)
+					w.Fatal(err)
 				}
 				x.exchange(x.hello())
 			} else {
@@ -597,7 +597,7 @@ func TestB18AckAndHelloTogether(t *testing.T) {
 		host := w.net.Host(privateAddr(70))
 		l, err := host.Listen(30303)
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		defer l.Close()
 		got := make(chan string, 1)
@@ -605,11 +605,11 @@ func TestB18AckAndHelloTogether(t *testing.T) {
 		s.AddPeer(nodeAt(70, host.Addr()))
 		fd, err := l.Accept()
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		conn, err := rlpx.Accept(&clump{Conn: fd, wait: 3}, testKey(70), nil)
 		if err != nil {
-			t.Fatal(err)
+			w.Fatal(err)
 		}
 		hello := &Hello{Version: 4, Name: "clump", Caps: []Cap{{"idle", 1}}, PublicKey: testKey(70).Public()}
 		payload, _ := hello.append(nil)
