@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"parley/daemon/config"
 	"parley/daemon/version"
 )
 
@@ -106,7 +107,7 @@ func (a *app) root() *cli.Command {
 // the words before the command's name.
 func finish(c *cli.Command, parents ...string) {
 	c.OnUsageError = func(_ context.Context, c *cli.Command, err error, _ bool) error {
-		return usagef("%w\nSee: %s --help", err, c.FullName())
+		return usagef("%w%s\nSee: %s --help", err, didYouMeanFlag(c, err), c.FullName())
 	}
 	c.HideHelpCommand = true
 	text := helpText(c, parents)
@@ -118,6 +119,19 @@ func finish(c *cli.Command, parents ...string) {
 	for _, below := range c.Commands {
 		finish(below, append(slices.Clip(parents), c.Name)...)
 	}
+}
+
+// didYouMeanFlag names the flag that is closest to one that does not exist.
+func didYouMeanFlag(c *cli.Command, err error) string {
+	_, written, ok := strings.Cut(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return ""
+	}
+	var names []string
+	for _, f := range c.Flags {
+		names = append(names, f.Names()...)
+	}
+	return config.DidYouMean(strings.TrimLeft(written, "-"), names)
 }
 
 // noCommand runs when a word that should be a command is none, or is missing.
@@ -144,7 +158,7 @@ func oneArg(c *cli.Command) (string, error) {
 // noArgs refuses arguments.
 func noArgs(c *cli.Command) error {
 	if c.NArg() > 0 {
-		return usagef("%s takes no arguments, but got %q\nSee: %[1]s --help", c.FullName(), c.Args().First())
+		return usagef("want no arguments, and got %q\nSee: %s --help", c.Args().First(), c.FullName())
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (f *fileValues) readTable(prefix string, table map[string]any) {
 		}
 		o, ok := f.options[name]
 		if !ok {
-			f.errs = append(f.errs, fmt.Errorf("unknown key %s%s", clip(name), didYouMean(name, slices.Sorted(maps.Keys(f.options)))))
+			f.errs = append(f.errs, fmt.Errorf("unknown key %s%s", clip(name), DidYouMean(name, slices.Sorted(maps.Keys(f.options)))))
 			continue
 		}
 		f.set(o, name, value)

@@ -77,7 +77,7 @@ func (f *fileValues) readGethP2P(table map[string]any) (ignored []string) {
 		full := "Node.P2P." + key
 		switch {
 		case !ok:
-			f.errs = append(f.errs, fmt.Errorf("unknown key %s%s", clip(full), didYouMean(key, slices.Sorted(maps.Keys(gethP2P)))))
+			f.errs = append(f.errs, fmt.Errorf("unknown key %s%s", clip(full), DidYouMean(key, slices.Sorted(maps.Keys(gethP2P)))))
 		case option == "":
 			ignored = append(ignored, full)
 		case option == gethListenAddr:

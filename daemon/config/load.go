@@ -91,7 +91,7 @@ func fromEnv(environ []string, options []*Option) (values map[string]string, war
 		if option, ok := byEnv[name]; ok {
 			values[option] = text
 		} else {
-			warnings = append(warnings, fmt.Sprintf("environment variable %s is not an option%s", clip(name), didYouMean(name, known)))
+			warnings = append(warnings, fmt.Sprintf("environment variable %s is not an option%s", clip(name), DidYouMean(name, known)))
 		}
 	}
 	return values, warnings

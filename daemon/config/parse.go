@@ -65,7 +65,7 @@ func setUint64(dst **uint64, v string) error {
 
 func setOneOf(dst *string, v string, choices ...string) error {
 	if !slices.Contains(choices, v) {
-		return fmt.Errorf("want one of %s%s", strings.Join(choices, ", "), didYouMean(v, choices))
+		return fmt.Errorf("want one of %s%s", strings.Join(choices, ", "), DidYouMean(v, choices))
 	}
 	*dst = v
 	return nil

@@ -2,9 +2,9 @@ package config
 
 import "fmt"
 
-// didYouMean returns a question naming the choice that is closest to what was
+// DidYouMean returns a question naming the choice that is closest to what was
 // written, or nothing if none is close.
-func didYouMean(written string, choices []string) string {
+func DidYouMean(written string, choices []string) string {
 	best, distance := "", 1+max(2, len(written)/3)
 	for _, choice := range choices {
 		if d := editDistance(written, choice); d < distance {

@@ -117,7 +117,7 @@ func announce(srv *p2p.Server, log *slog.Logger) {
 		log.Info("Not listening", "id", self.ID())
 		return
 	}
-	log.Info("Listening", "addr", srv.Addr(), "enode", self.URL())
+	log.Info("Listening", "addr", srv.Addr().String(), "enode", self.URL())
 }
 
 // nodeKey returns the key that the settings name, or that of the data directory.
@@ -192,22 +192,25 @@ type faces struct {
 }
 
 // listen opens the API's listeners.
-func listen(s *config.Settings, dir *datadir.Dir, log *slog.Logger) (f *faces, err error) {
-	f = &faces{}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
+func listen(s *config.Settings, dir *datadir.Dir, log *slog.Logger) (*faces, error) {
+	f := &faces{}
+	if err := f.open(s, dir, log); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *faces) open(s *config.Settings, dir *datadir.Dir, log *slog.Logger) (err error) {
 	if !s.IPCDisable {
 		path := datadir.Socket(dir.Path(), s.IPCPath)
 		if f.ipc, err = ipc.Listen(path); err != nil {
-			return nil, err
+			return err
 		}
 		log.Info("IPC socket", "path", path)
 	}
 	if !s.HTTP {
-		return f, nil
+		return nil
 	}
 	tokenFile := "none"
 	if !s.HTTPNoAuth {
@@ -215,15 +218,15 @@ func listen(s *config.Settings, dir *datadir.Dir, log *slog.Logger) (f *faces, e
 			tokenFile = dir.TokenFile()
 		}
 		if f.token, err = datadir.Token(tokenFile); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	f.http, err = net.Listen("tcp", net.JoinHostPort(s.HTTPAddr, strconv.Itoa(int(s.HTTPPort))))
 	if err != nil {
-		return nil, fmt.Errorf("http: %w", err)
+		return fmt.Errorf("http: %w", err)
 	}
 	log.Info("HTTP server", "url", "http://"+f.http.Addr().String(), "api", s.HTTPAPI, "token", tokenFile)
-	return f, nil
+	return nil
 }
 
 // serve serves until ctx ends. The channel gets the error of a face that ended

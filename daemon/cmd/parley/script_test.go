@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"parley/daemon/ipc"
+	"parley/daemon/jsonrpc"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"parley": main})
+}
+
+// The scripts run the program as users do. Besides testscript's commands they have
+//
+//	exits CODE CMD…           run CMD and check its exit code
+//	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
+//	logs NAME PATTERN         wait for a line of its log that matches
+//	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
+//	rpc DATADIR METHOD PARAMS print the result of a call over IPC
+//	post NAME TOKENFILE BODY  print what the node's HTTP server answers; - sends no token
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			nodes := make(map[string]*process)
+			env.Values[nodesKey{}] = nodes
+			env.Defer(func() {
+				for _, p := range nodes {
+					p.cmd.Process.Kill()
+					p.wait()
+				}
+			})
+			env.Setenv("HOME", env.WorkDir+"/home")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"start": start,
+			"logs":  logs,
+			"end":   end,
+			"rpc":   rpc,
+			"post":  post,
+		},
+	})
+}
+
+type nodesKey struct{}
+
+// A process is a node in the background.
+type process struct {
+	cmd   *exec.Cmd
+	wait  func() error
+	lines chan string // of its log; closed at the end
+	log   []string    // those read from lines
+}
+
+func node(ts *testscript.TestScript, name string) *process {
+	p := ts.Value(nodesKey{}).(map[string]*process)[name]
+	if p == nil {
+		ts.Fatalf("there is no node %s", name)
+	}
+	return p
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		e, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = e.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+// start starts a node on the loopback interface.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	name := args[0]
+	path, err := exec.LookPath("parley") // testscript.Main has put it into PATH
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"run", "--port", "0", "--listen.addr", "127.0.0.1"}, args[1:]...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	p := &process{cmd: cmd, wait: sync.OnceValue(cmd.Wait), lines: make(chan string, 1000)}
+	go func() {
+		defer close(p.lines)
+		for scan := bufio.NewScanner(stderr); scan.Scan(); {
+			p.lines <- scan.Text()
+		}
+	}()
+	ts.Value(nodesKey{}).(map[string]*process)[name] = p
+	match := p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)
+	ts.Setenv(name, match[1])
+}
+
+func logs(ts *testscript.TestScript, neg bool, args []string) {
+	node(ts, args[0]).find(ts, args[1])
+}
+
+// find waits for a line that matches. Lines before it are skipped for good.
+func (p *process) find(ts *testscript.TestScript, pattern string) []string {
+	re := regexp.MustCompile(pattern)
+	timeout := time.After(60 * time.Second)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				ts.Fatalf("the node ended before it logged %q:\n%s", pattern, strings.Join(p.log, "\n"))
+			}
+			p.log = append(p.log, line)
+			if match := re.FindStringSubmatch(line); match != nil {
+				return match
+			}
+		case <-timeout:
+			ts.Fatalf("the node did not log %q:\n%s", pattern, strings.Join(p.log, "\n"))
+		}
+	}
+}
+
+func end(ts *testscript.TestScript, neg bool, args []string) {
+	p := node(ts, args[0])
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	began := time.Now()
+	ts.Check(p.cmd.Process.Signal(signals[args[1]]))
+	for line := range p.lines {
+		p.log = append(p.log, line)
+	}
+	p.wait()
+	if code := strconv.Itoa(p.cmd.ProcessState.ExitCode()); code != args[2] {
+		ts.Fatalf("%s ended with code %s, want %s:\n%s", args[0], code, args[2], strings.Join(p.log, "\n"))
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		ts.Fatalf("%s took %v to end", args[0], took)
+	}
+}
+
+func rpc(ts *testscript.TestScript, neg bool, args []string) {
+	conn, err := ipc.Dial(context.Background(), ts.MkAbs(args[0])+"/parley.ipc")
+	ts.Check(err)
+	client := jsonrpc.NewClient(conn)
+	defer client.Close()
+	var params []any
+	for _, arg := range args[2:] {
+		params = append(params, arg)
+	}
+	var result json.RawMessage
+	err = client.Call(context.Background(), &result, args[1], params...)
+	if (err != nil) != neg {
+		ts.Fatalf("%s: %s %v", args[1], result, err)
+	}
+	if err != nil {
+		io.WriteString(ts.Stderr(), err.Error()+"\n")
+	}
+	ts.Stdout().Write(append(result, '\n'))
+}
+
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	p := node(ts, args[0])
+	url := ""
+	for _, line := range p.log {
+		if match := regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(line); match != nil {
+			url = match[1]
+		}
+	}
+	req, err := http.NewRequest("POST", url, strings.NewReader(args[2]))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	if args[1] != "-" {
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[1])))
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	io.WriteString(ts.Stdout(), resp.Status+"\n"+string(text))
+}
