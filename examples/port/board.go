@@ -243,7 +243,7 @@ func (b *Board) tell(hash Hash, from enode.ID) {
 	}
 	b.mu.Unlock()
 	for _, rw := range others {
-		p2p.Send(rw, haveMsg, []Hash{hash}) // an error ends that peer's run
+		_ = p2p.Send(rw, haveMsg, []Hash{hash}) // who cannot be reached is leaving
 	}
 }
 
