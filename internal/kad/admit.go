@@ -1,0 +1,341 @@
+package kad
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/enode"
+)
+
+// first is how long a new node is left alone before it is checked, plus at most
+// as long again by chance. Most prove their endpoint by themselves in that time,
+// and a node that we have just answered is not asked anything unexpected.
+const first = time.Second
+
+// promoted is the same for a node that waited for its place.
+const promoted = 200 * time.Millisecond
+
+// Seen tells the table of a node that another node named or that contacted us
+// without proving its endpoint. It gets a place if one is free, and otherwise
+// waits for one; it is checked soon, and not told to others before it passed.
+//
+// Of a node in the table only a record with a higher sequence number is news. If
+// that moves the node to another endpoint, the new one has yet to be proven.
+//
+// Seen returns whether the node got a place by this call. It does nothing for
+// this node itself and for nodes without a UDP endpoint that Config.Restrict
+// allows.
+func (t *Table) Seen(now time.Time, n *enode.Node) bool {
+	if !t.usable(n) {
+		return false
+	}
+	if e := t.entries[n.ID()]; e != nil {
+		if n.Seq() > e.node.Seq() {
+			t.update(now, e, n, false)
+		}
+		return false
+	}
+	return t.enter(now, n, false) != nil
+}
+
+// Verified tells the table that n proved its endpoint: it answered a request
+// that was sent there. It becomes live if it has a place or gets one; a place is
+// taken from a node that is not live if need be. Otherwise it waits.
+//
+// The endpoint proven last is the one kept, whatever the sequence number; of two
+// nodes with the same endpoint, the one with the higher sequence number.
+func (t *Table) Verified(now time.Time, n *enode.Node) {
+	if !t.usable(n) {
+		return
+	}
+	e := t.entries[n.ID()]
+	switch {
+	case e == nil:
+		e = t.enter(now, n, true)
+	case n.Seq() >= e.node.Seq() || !covers(e.node, n):
+		if !t.update(now, e, n, true) {
+			// It moved to a network that has no place left.
+			t.drop(now, e)
+			t.wait(n, t.netsOf(n), true)
+			return
+		}
+	}
+	if e != nil {
+		t.proved(now, e)
+	}
+}
+
+// Failed tells the table that a node did not answer a request other than a check.
+// A live node is checked soon; one that never proved its endpoint may have to go.
+func (t *Table) Failed(now time.Time, id enode.ID) {
+	switch e := t.entries[id]; {
+	case e == nil:
+	case e.state == unverified:
+		t.failed(now, e)
+	case !e.inFlight:
+		t.schedule(e, earlier(e.due, now.Add(t.jitter(promoted))))
+	}
+}
+
+// Remove forgets a node. One that waits gets its place.
+func (t *Table) Remove(now time.Time, id enode.ID) {
+	if e := t.entries[id]; e != nil {
+		t.drop(now, e)
+		return
+	}
+	b := t.bucketOf(id)
+	if i := b.replacement(id); i >= 0 {
+		t.takeReplacement(b, i)
+	}
+}
+
+// usable reports whether n may be in the table at all.
+func (t *Table) usable(n *enode.Node) bool {
+	if n == nil || n.ID() == t.self {
+		return false
+	}
+	for ep := range n.UDPEndpoints() {
+		if t.cfg.Restrict.Allows(ep.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// enter gives n, which has no place, one or has it wait. It returns the new
+// entry, or nil if it waits or is refused.
+func (t *Table) enter(now time.Time, n *enode.Node, proven bool) *entry {
+	b, nets := t.bucketOf(n.ID()), t.netsOf(n)
+	if i := b.replacement(n.ID()); i >= 0 {
+		// It takes part as it is known best, and as one that was seen now.
+		known := t.takeReplacement(b, i)
+		if !proven && known.node.Seq() >= n.Seq() {
+			n, nets = known.node, known.nets
+			proven = known.proven
+		}
+	}
+	gone, ok := t.makeRoom(b, nets, proven)
+	if !ok {
+		t.wait(n, nets, proven)
+		return nil
+	}
+	if gone != nil {
+		t.take(gone)
+		if gone.state == unverified {
+			t.wait(gone.node, gone.nets, false)
+		}
+	}
+	e := t.insert(now, n, nets)
+	t.schedule(e, now.Add(first+t.jitter(first)))
+	return e
+}
+
+// makeRoom looks for a place for a node of the given networks in b. It returns
+// the entry that has to leave for it, or nil if none has to, and whether there
+// is a place.
+func (t *Table) makeRoom(b *bucket, nets nets, proven bool) (gone *entry, ok bool) {
+	if t.fits(b, nets, nil) {
+		return nil, true
+	}
+	consider := func(e *entry) {
+		if (e.state == stale || proven && e.state == unverified) && t.fits(b, nets, e) && (gone == nil || worse(e, gone)) {
+			gone = e
+		}
+	}
+	for _, e := range b.entries {
+		consider(e)
+	}
+	if gone == nil && len(b.entries) < BucketSize {
+		// It may be the limit for the table that keeps the node out.
+		for i := range t.buckets {
+			for _, e := range t.buckets[i].entries {
+				consider(e)
+			}
+		}
+	}
+	return gone, gone != nil
+}
+
+// worse reports whether a gives way before b.
+func worse(a, b *entry) bool {
+	if a.state != b.state {
+		return a.state == stale
+	}
+	if a.fails != b.fails {
+		return a.fails > b.fails
+	}
+	return a.added.After(b.added)
+}
+
+// fits reports whether a node of the given networks has a place in b once gone,
+// which may be nil or in another bucket, has left the table.
+func (t *Table) fits(b *bucket, k nets, gone *entry) bool {
+	room := BucketSize - len(b.entries)
+	var left nets // networks of the one who leaves
+	if gone != nil {
+		left = gone.nets
+		if t.bucketOf(gone.node.ID()) == b {
+			room++
+		}
+	}
+	if room <= 0 || !t.members.within(k, left, t.cfg.PerTable) {
+		return false
+	}
+	if t.cfg.PerBucket < 0 {
+		return true
+	}
+	var n [3]int
+	for _, e := range b.entries {
+		if e != gone {
+			count(&n, k, e.nets)
+		}
+	}
+	return below(n, t.cfg.PerBucket)
+}
+
+// count adds to n, for each kind of network, whether k and other share it.
+func count(n *[3]int, k, other nets) {
+	for i, same := range k.common(other) {
+		if same {
+			n[i]++
+		}
+	}
+}
+
+// below reports whether n leaves room for one more under the limit.
+func below(n [3]int, limit int) bool {
+	for i := range n {
+		if n[i] >= limit*share[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// update replaces the node of e by n, which has the same ID. If the endpoints of
+// e are not all among those of n, the proof is void unless n was proven itself.
+// It returns false and changes nothing if n's networks have no place for it.
+func (t *Table) update(now time.Time, e *entry, n *enode.Node, proven bool) bool {
+	nets := t.netsOf(n)
+	if nets != e.nets {
+		if !t.fits(t.bucketOf(n.ID()), nets, e) {
+			return false
+		}
+		t.members.sub(e.nets)
+		t.members.add(nets)
+		e.nets = nets
+	}
+	moved := !covers(n, e.node)
+	e.node = n
+	if moved {
+		e.inFlight = false // the outcome would be that of the old endpoint
+		e.fails, e.checks = 0, 0
+		if !proven {
+			t.setState(now, e, unverified)
+			t.schedule(e, now.Add(t.jitter(promoted)))
+		}
+	}
+	return true
+}
+
+// covers reports whether n has all the UDP endpoints of other.
+func covers(n, other *enode.Node) bool {
+	for want := range other.UDPEndpoints() {
+		if !hasEndpoint(n, want) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasEndpoint(n *enode.Node, want netip.AddrPort) bool {
+	for ep := range n.UDPEndpoints() {
+		if ep == want {
+			return true
+		}
+	}
+	return false
+}
+
+// wait puts n, which is nowhere in the table, among the replacements of its
+// bucket, if it may wait there. The networks of those who wait are bounded like
+// those of the table, apart from it.
+func (t *Table) wait(n *enode.Node, k nets, proven bool) {
+	b := t.bucketOf(n.ID())
+	if !t.mayWait(b, k) {
+		// Whoever is proven takes the turn of somebody who is not: first of its
+		// own networks, which frees what it needs.
+		i := slices.IndexFunc(b.replacements, func(r replacement) bool {
+			return proven && !r.proven && k.common(r.nets) != [3]bool{}
+		})
+		if i < 0 {
+			return
+		}
+		r := t.takeReplacement(b, i)
+		if !t.mayWait(b, k) {
+			b.replacements = slices.Insert(b.replacements, i, r)
+			t.waiting.add(r.nets)
+			return
+		}
+	}
+	if len(b.replacements) >= MaxReplacements {
+		i := slices.IndexFunc(b.replacements, func(r replacement) bool { return !r.proven })
+		switch {
+		case i >= 0:
+			t.takeReplacement(b, i)
+		case proven:
+			t.takeReplacement(b, 0)
+		default:
+			return
+		}
+	}
+	b.replacements = append(b.replacements, replacement{node: n, nets: k, proven: proven})
+	t.waiting.add(k)
+}
+
+// mayWait reports whether the networks k have room among the replacements of b.
+func (t *Table) mayWait(b *bucket, k nets) bool {
+	if !t.waiting.within(k, nets{}, t.cfg.PerTable) {
+		return false
+	}
+	if t.cfg.PerBucket < 0 {
+		return true
+	}
+	var n [3]int
+	for _, r := range b.replacements {
+		count(&n, k, r.nets)
+	}
+	return below(n, t.cfg.PerBucket)
+}
+
+// drop takes e out of the table and gives its place to one who waits.
+func (t *Table) drop(now time.Time, e *entry) {
+	t.take(e)
+	t.promote(now, t.bucketOf(e.node.ID()))
+}
+
+// promote gives a free place in b to one who waits: the last seen of those who
+// proved their endpoint, or else any by chance, so that nobody gains by being
+// named often. It reports whether there was one.
+func (t *Table) promote(now time.Time, b *bucket) bool {
+	chosen, others := -1, 0
+	for i, r := range b.replacements {
+		switch {
+		case !t.fits(b, r.nets, nil):
+		case r.proven:
+			chosen, others = i, -1
+		case others >= 0:
+			if others++; t.rng.IntN(others) == 0 {
+				chosen = i
+			}
+		}
+	}
+	if chosen < 0 {
+		return false
+	}
+	r := t.takeReplacement(b, chosen)
+	e := t.insert(now, r.node, r.nets)
+	t.schedule(e, now.Add(t.jitter(promoted)))
+	return true
+}
