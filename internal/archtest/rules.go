@@ -59,9 +59,11 @@ var packages = []row{
 	{path: "discover", floor: shells, imports: []string{
 		"internal/netaddr", "enr", "enode", "internal/kad", "internal/discv4", "internal/discv5",
 	}, modules: []string{"golang.org/x/net"}, forbid: streams},
-	{path: "dnsdisc", floor: shells, imports: []string{"rlp", "internal/secp", "enr", "enode"}, pure: []string{"tree.go", "url.go"}},
+	{path: "dnsdisc", floor: shells, imports: []string{"internal/secp", "internal/netaddr", "enr", "enode"}, pure: []string{
+		"tree.go", "url.go", "make.go", "zone.go", "dir.go", "walk.go",
+	}},
 	{path: "nat", floor: shells, imports: []string{"internal/netaddr"}, modules: []string{"github.com/huin/goupnp"}},
-	{path: "internal/nodedb", floor: shells, imports: []string{"enr", "enode"}, modules: []string{"go.etcd.io/bbolt"}},
+	{path: "internal/nodedb", floor: shells, imports: []string{"internal/netaddr", "enr", "enode"}, modules: []string{"go.etcd.io/bbolt"}},
 
 	// The only one that sees rlpx, discover, dnsdisc and nat together. It has
 	// keys through enode.
