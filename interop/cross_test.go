@@ -20,10 +20,15 @@ import (
 const (
 	crossDials = 50 // node IDs are random, so either side's is lower in about half of them
 	atOnce     = 5  // at the same time, all with one geth
+
+	// crossRedial bounds the time without a connection. When each side has refused
+	// the connection that the other one kept, parley dials again after 9 s at most;
+	// geth would after half a minute.
+	crossRedial = 20 * time.Second
 )
 
 // When geth and parley dial each other at the same moment, exactly one connection
-// stays. If both sides refused one, the next dial makes it.
+// stays. If each side refused the one that the other kept, the next dial makes it.
 func TestCrossDials(t *testing.T) {
 	t.Parallel()
 	network := nodes.Private()
@@ -92,7 +97,7 @@ func crossDial(t *testing.T, network nodes.Network, geth *nodes.Geth, atGeth *no
 	// the one that stays: both have refused the other one by then.
 	var one nodes.Peer
 	var since time.Time
-	nodes.Wait(t, redial, "geth and parley keep one connection", func() bool {
+	nodes.Wait(t, crossRedial, "geth and parley keep one connection", func() bool {
 		p, _, ok := geth.EthPeer(lib.id())
 		mine := lib.PeersInfo()
 		same := ok && len(mine) == 1 && mine[0].Network.LocalAddress == p.Network.RemoteAddress
