@@ -12,6 +12,7 @@ import (
 
 	"parley/daemon/jsonrpc"
 	"parley/enode"
+	"parley/eth"
 	"parley/p2p"
 )
 
@@ -35,6 +36,8 @@ type Info struct {
 	ClientVersion string // web3_clientVersion
 	NetworkID     uint64 // net_version; 0 if the node takes on its peers' network
 	DataDir       string // admin_datadir
+
+	EthStats func() eth.Stats // part of p2p_stats; nil if eth does not run
 }
 
 // Register adds all methods and the subscription peerEvents to s.
@@ -54,7 +57,13 @@ func Register(s *jsonrpc.Server, node Node, info Info) {
 	s.Register("web3_clientVersion", get(func() any { return info.ClientVersion }))
 
 	s.Register("p2p_explain", explain(node))
-	s.Register("p2p_stats", get(func() any { return NewStats(node.Stats()) }))
+	s.Register("p2p_stats", get(func() any {
+		stats := NewStats(node.Stats())
+		if info.EthStats != nil {
+			stats.Eth = NewEthStats(info.EthStats())
+		}
+		return stats
+	}))
 }
 
 // get makes a method without parameters.

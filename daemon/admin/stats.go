@@ -1,6 +1,9 @@
 package admin
 
-import "parley/p2p"
+import (
+	"parley/eth"
+	"parley/p2p"
+)
 
 // Stats is the result of p2p_stats: counters since the start, and gauges.
 type Stats struct {
@@ -21,7 +24,28 @@ type Stats struct {
 	Panics       uint64            `json:"panics"`
 	UnaskedPongs uint64            `json:"unaskedPongs"`
 	EventsLost   uint64            `json:"eventsLost"`
+	Eth          *EthStats         `json:"eth,omitempty"`
 }
+
+// EthStats are the counters of the eth protocol.
+type EthStats struct {
+	Peers               map[uint]int      `json:"peers"`    // now, by version
+	Sessions            uint64            `json:"sessions"` // that got past Status
+	Refused             map[string]uint64 `json:"refused"`  // the others, by cause
+	TransactionMessages uint64            `json:"transactionMessages"`
+	Transactions        uint64            `json:"transactions"` // in them
+	Announcements       uint64            `json:"announcements"`
+	Announced           uint64            `json:"announced"` // transactions in them
+	LargeAnnouncements  uint64            `json:"largeAnnouncements"`
+	RangeUpdates        uint64            `json:"rangeUpdates"`
+	Obsolete            uint64            `json:"obsolete"` // NewBlock, NewBlockHashes
+	Answered            map[string]uint64 `json:"answered"` // requests, by name
+	Answers             uint64            `json:"answers"`  // to requests of ours
+	Unsolicited         uint64            `json:"unsolicited"`
+}
+
+// NewEthStats returns the JSON form of s: field for field the same.
+func NewEthStats(s eth.Stats) *EthStats { e := EthStats(s); return &e }
 
 // NewStats returns the JSON form of s.
 func NewStats(s p2p.Stats) *Stats {

@@ -32,6 +32,7 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Environ        []string // as os.Environ returns it
 	Color          bool     // whether Stderr shows colours
+	Build          string   // what the program was built from; empty if nobody said so
 }
 
 // Main runs the command in args, whose first element is the program's name, and
@@ -85,7 +86,7 @@ func (a *app) root() *cli.Command {
 	root := &cli.Command{
 		Name:    "parley",
 		Usage:   "a node of Ethereum's peer-to-peer network",
-		Version: version.String(),
+		Version: version.String(a.Build),
 		Commands: []*cli.Command{
 			a.runCommand(),
 			a.peersCommand(),

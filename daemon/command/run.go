@@ -49,7 +49,7 @@ func (a *app) run(ctx context.Context, c *cli.Command) error {
 	// From the first signal on, the next one has its usual effect.
 	context.AfterFunc(ctx, stop)
 
-	err = node.Run(ctx, s, log)
+	err = node.Run(ctx, s, a.Build, log)
 	if closeErr := file.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("log file: %w", closeErr))
 	}

@@ -350,53 +350,40 @@ func TestSlowHeader(t *testing.T) {
 	})
 }
 
-// Connections beyond the limit wait for a place, and get one when another ends.
+// Connections beyond the limit wait for a place, and get one when another ends;
+// closing one twice gives one place back.
 func TestHTTPConnLimit(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	limited := newLimitListener(l)
-	accepted := make(chan net.Conn, MaxConns+1)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := limited.Accept()
-			if err != nil {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		inner := newPipeListener()
+		l := newLimitListener(inner)
+		var accepted []net.Conn // written by the goroutine below, read after synctest.Wait
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				accepted = append(accepted, conn)
 			}
-			accepted <- conn
+		})
+		dialed := make(chan net.Conn, MaxConns+3)
+		for range MaxConns + 2 {
+			wg.Go(func() { dialed <- inner.dial() })
+		}
+		for _, want := range []int{MaxConns, MaxConns + 1, MaxConns + 2} {
+			synctest.Wait()
+			if len(accepted) != want {
+				t.Fatalf("%d connections accepted, want %d", len(accepted), want)
+			}
+			accepted[want-MaxConns].Close()
+			accepted[want-MaxConns].Close()
+		}
+		l.Close()
+		wg.Wait()
+		close(dialed)
+		for conn := range dialed {
+			conn.Close()
 		}
 	})
-	defer wg.Wait()
-	defer limited.Close()
-	for range MaxConns + 1 {
-		conn, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	var conns []net.Conn
-	for range MaxConns {
-		conns = append(conns, <-accepted)
-	}
-	limited.mu.Lock()
-	open := limited.open
-	limited.mu.Unlock()
-	if open != MaxConns || len(accepted) != 0 {
-		t.Fatalf("%d connections open, %d more accepted; want %d and 0", open, len(accepted), MaxConns)
-	}
-	conns[0].Close()
-	conns[0].Close() // gives one place back, not two
-	conns = append(conns[1:], <-accepted)
-	limited.mu.Lock()
-	open = limited.open
-	limited.mu.Unlock()
-	if open != MaxConns {
-		t.Errorf("%d connections open, want %d", open, MaxConns)
-	}
-	for _, conn := range conns {
-		conn.Close()
-	}
 }

@@ -30,10 +30,11 @@ const stopTime = 1900 * time.Millisecond
 // ErrStopTimeout is returned by Run if the node did not end in time.
 var ErrStopTimeout = errors.New("node: the orderly end took too long")
 
-// Run runs a node until ctx ends. It returns nil after an orderly end, within
+// Run runs a node until ctx ends. build says what the program was built from, for
+// the log. Run returns nil after an orderly end, within
 // two seconds of ctx's.
-func Run(ctx context.Context, s *config.Settings, log *slog.Logger) error {
-	log.Info("Parley", "version", version.String(), "network", networkName(s), "datadir", s.DataDir)
+func Run(ctx context.Context, s *config.Settings, build string, log *slog.Logger) error {
+	log.Info("Parley", "version", version.String(build), "network", networkName(s), "datadir", s.DataDir)
 	dir, err := datadir.Open(s.DataDir)
 	if err != nil {
 		return err
@@ -59,6 +60,7 @@ func Run(ctx context.Context, s *config.Settings, log *slog.Logger) error {
 		ClientVersion: cfg.Name,
 		NetworkID:     chain.network,
 		DataDir:       dir.Path(),
+		EthStats:      chain.Stats,
 	})
 	faces, err := listen(s, dir, log)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 // Number is the version of the program, as releases count it.
 const Number = "0.1.0"
 
-// String returns the version and, if it is known, the commit it was built from.
-func String() string {
-	if commit := Commit(); commit != "" {
-		return Number + "-" + commit
+// String returns the version and what it was built from: build, as the one who
+// built it calls it, or the commit if the compiler knows it.
+func String(build string) string {
+	if build = cmp.Or(build, Commit()); build != "" {
+		return Number + " (" + build + ")"
 	}
 	return Number
 }
@@ -40,5 +41,5 @@ func Client(identity string) string {
 	if identity != "" {
 		name += identity + "/"
 	}
-	return name + "v" + Number + "/" + runtime.GOOS + "-" + runtime.GOARCH + "/" + cmp.Or(runtime.Version(), "go")
+	return name + "v" + Number + "/" + runtime.GOOS + "-" + runtime.GOARCH + "/" + runtime.Version()
 }

@@ -10,12 +10,16 @@ import (
 	"parley/daemon/command"
 )
 
+// version is what git describe says about the source. The linker sets it.
+var version string
+
 func main() {
 	os.Exit(command.Main(context.Background(), os.Args, command.Env{
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Environ: os.Environ(),
 		Color:   showsColor(os.Stderr),
+		Build:   version,
 	}))
 }
 

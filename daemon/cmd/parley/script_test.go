@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
 //	logs NAME PATTERN         wait for a line of its log that matches
 //	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
+//	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
 //	rpc DATADIR METHOD PARAMS print the result of a call over IPC
 //	post NAME TOKENFILE BODY  print what the node's HTTP server answers; - sends no token
 func TestScripts(t *testing.T) {
@@ -59,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"start": start,
 			"logs":  logs,
 			"end":   end,
+			"log":   logged,
 			"rpc":   rpc,
 			"post":  post,
 		},
@@ -124,6 +126,13 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 
 func logs(ts *testscript.TestScript, neg bool, args []string) {
 	node(ts, args[0]).find(ts, args[1])
+}
+
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	log := strings.Join(node(ts, args[0]).log, "\n")
+	if !regexp.MustCompile(args[1]).MatchString(log) {
+		ts.Fatalf("the log of %s has no %q:\n%s", args[0], args[1], log)
+	}
 }
 
 // find waits for a line that matches. Lines before it are skipped for good.
