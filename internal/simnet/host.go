@@ -22,7 +22,11 @@ type Host struct {
 	// Guarded by net.mu.
 	hole      bool
 	listeners map[netip.AddrPort]*Listener // no address means all of them
-	ports     ports
+	ports     ports                        // of TCP
+	packets   map[uint16]*PacketConn       // by port
+	udp       ports                        // of UDP
+	nat       *NAT                         // which it is behind, or nil
+	gateway   *NAT                         // whose public address it holds, or nil
 }
 
 // connectAttempts is how often a dial asks: at once, and then after 1, 2, 4, 8,
@@ -146,8 +150,11 @@ func (n *Network) connect(h *Host, from, to netip.AddrPort, release func()) (*Co
 	if n.closed {
 		return nil, net.ErrClosed
 	}
-	if dst == nil {
+	if dst == nil || dst.nat != nil && dst.nat != h.nat || dst.gateway != nil {
 		return nil, errUnanswered
+	}
+	if h.nat != nil && dst.nat == nil {
+		from = netip.AddrPortFrom(h.nat.host.addrs[0], from.Port())
 	}
 	link, up := n.route(h, dst)
 	if !up {
@@ -250,11 +257,15 @@ func dialError(from, to net.Addr, err error) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Source: from, Addr: to, Err: err}
 }
 
-// ports are the TCP ports of a host that are in use.
+// ports are the ports of a host that are in use.
 type ports struct {
 	first, last uint16 // the ephemeral ones
 	next        uint16 // where to look next
 	used        map[uint16]int
+}
+
+func newPorts() ports {
+	return ports{first: 32768, last: 60999, used: make(map[uint16]int)}
 }
 
 // take returns the port that was asked for, or a free ephemeral one for 0.

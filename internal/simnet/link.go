@@ -33,6 +33,10 @@ type Link struct {
 	// twice that after each further loss; all that follows it waits.
 	Loss float64
 
+	// Duplicate is the share of datagrams that arrive twice. Jitter lets them
+	// overtake each other, and what is lost of them stays lost.
+	Duplicate float64
+
 	// MaxSegment, if not zero, cuts streams into segments of random size from
 	// 1 to MaxSegment bytes, each of which needs a Read of its own. Otherwise
 	// a Read returns all that has arrived.
@@ -46,7 +50,7 @@ type Link struct {
 
 // check panics if the link cannot be: that is a mistake in the test.
 func (l Link) check() {
-	if l.Delay < 0 || l.Jitter < 0 || l.Bandwidth < 0 || l.Loss < 0 || l.Loss >= 1 || l.MaxSegment < 0 || l.Window < 0 {
+	if l.Delay < 0 || l.Jitter < 0 || l.Bandwidth < 0 || l.Loss < 0 || l.Loss >= 1 || l.Duplicate < 0 || l.Duplicate > 1 || l.MaxSegment < 0 || l.Window < 0 {
 		panic(fmt.Sprintf("simnet: no such link: %+v", l))
 	}
 }

@@ -1,6 +1,7 @@
 // Package simnet is a network in memory for tests: hosts with addresses, links
-// with delay, jitter, bandwidth and loss, partitions, black holes, and stream
-// connections that fail in the ways TCP fails.
+// with delay, jitter, bandwidth and loss, partitions, black holes, NATs, stream
+// connections that fail in the ways TCP fails, and datagrams that get lost,
+// doubled and out of order.
 //
 // It starts no goroutine. What is under way is kept with the time at which it
 // arrives, and whoever waits for it arms a timer; so thousands of connections
@@ -39,7 +40,8 @@ type Network struct {
 	links   map[pair]Link
 	cuts    map[pair]bool
 	streams map[*stream]struct{}
-	opened  uint64 // streams ever opened: the sequence number of the newest
+	opened  uint64                   // streams ever opened: the sequence number of the newest
+	lucks   map[direction]*rand.Rand // of datagrams
 }
 
 // pair names the two hosts of a link in either order.
@@ -63,6 +65,7 @@ func New(seed uint64) *Network {
 		links:   make(map[pair]Link),
 		cuts:    make(map[pair]bool),
 		streams: make(map[*stream]struct{}),
+		lucks:   make(map[direction]*rand.Rand),
 	}
 }
 
@@ -79,7 +82,9 @@ func (n *Network) Host(addrs ...netip.Addr) *Host {
 		net:       n,
 		seq:       len(n.hosts),
 		listeners: make(map[netip.AddrPort]*Listener),
-		ports:     ports{first: 32768, last: 60999, used: make(map[uint16]int)},
+		ports:     newPorts(),
+		packets:   make(map[uint16]*PacketConn),
+		udp:       newPorts(),
 	}
 	for _, a := range addrs {
 		a = plain(a)
@@ -163,6 +168,11 @@ func (n *Network) Close() {
 	for _, h := range n.hosts { // a host comes once for each address; Close can be called again
 		listeners = slices.AppendSeq(listeners, maps.Values(h.listeners))
 	}
+	for _, h := range n.hosts {
+		for _, c := range h.packets {
+			_ = c.close() // it is open
+		}
+	}
 	for s := range n.streams {
 		s.kill()
 	}
@@ -190,6 +200,21 @@ func (n *Network) Conns() []*Conn {
 		conns = append(conns, &s.conns[0], &s.conns[1])
 	}
 	return conns
+}
+
+// direction names one way of a link.
+type direction struct{ from, to *Host }
+
+// luck returns the source of chance for datagrams between two hosts. n.mu is
+// held.
+func (n *Network) luck(from, to *Host) *rand.Rand {
+	d := direction{from, to}
+	r := n.lucks[d]
+	if r == nil {
+		r = newRand(n.source(netip.AddrPortFrom(from.addrs[0], 0), netip.AddrPortFrom(to.addrs[0], 0)), 3)
+		n.lucks[d] = r
+	}
+	return r
 }
 
 func (n *Network) now() int64 { return int64(time.Since(n.epoch)) }
