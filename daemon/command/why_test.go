@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"parley/daemon/admin"
 )
@@ -71,7 +72,7 @@ func TestTellHostile(t *testing.T) {
 	if err := tell(&b, x); err != nil {
 		t.Fatal(err)
 	}
-	if text := b.String(); strings.ContainsAny(text, "\x1b\u202e\xff") || strings.Count(text, "\n") != 4 {
+	if text := b.String(); strings.ContainsAny(text, "\x1b\u202e") || !utf8.ValidString(text) || strings.Count(text, "\n") != 4 {
 		t.Errorf("%q", text)
 	}
 }

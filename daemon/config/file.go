@@ -40,7 +40,7 @@ func (f *fileValues) read(path string, options []*Option) error {
 	if err := toml.Unmarshal(text, &tree); err != nil {
 		if syntax, ok := errors.AsType[*toml.DecodeError](err); ok {
 			row, column := syntax.Position()
-			return fmt.Errorf("config: %s:%d:%d: %v", path, row, column, err)
+			return fmt.Errorf("config: %s:%d:%d: %w", path, row, column, err)
 		}
 		return fmt.Errorf("config: %s: %w", path, err)
 	}

@@ -74,10 +74,10 @@ type httpHandler struct {
 
 func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The deadline is for the whole request, so a body cannot be dripped.
-	deadline := http.NewResponseController(w)
-	deadline.SetReadDeadline(time.Now().Add(CallTimeout))
-	deadline.SetWriteDeadline(time.Now().Add(CallTimeout + WriteTimeout))
-
+	deadline, now := http.NewResponseController(w), time.Now()
+	if err := errors.Join(deadline.SetReadDeadline(now.Add(CallTimeout)), deadline.SetWriteDeadline(now.Add(CallTimeout+WriteTimeout))); err != nil {
+		return // the connection is gone
+	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if refused := h.guard.check(w, r); refused != nil {
 		refused.write(w)

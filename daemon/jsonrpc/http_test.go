@@ -312,7 +312,7 @@ func TestJ3SlowBody(t *testing.T) {
 		wg.Go(func() {
 			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\n"+jsonType+"\r\nContent-Length: 1000\r\n\r\n")
 			for {
-				time.Sleep(time.Second) // virtual: the client's pace
+				<-time.After(time.Second) // virtual: the client's pace
 				if _, err := io.WriteString(conn, " "); err != nil {
 					return
 				}

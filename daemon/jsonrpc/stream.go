@@ -104,13 +104,15 @@ func (s *Server) serveNext(ctx context.Context, client *session, r *bufio.Reader
 	if _, err := skipSpace(r); err != nil {
 		return err
 	}
-	r.UnreadByte()
+	if err := r.UnreadByte(); err != nil {
+		return err
+	}
 	conn.SetReadDeadline(time.Now().Add(CallTimeout))
 	raw, err := readValue(r)
 	if err != nil {
 		// Where the next request begins is not known any more.
 		if e := refusal(err); e != nil {
-			w.write(appendAnswer(nil, null, nil, e))
+			return errors.Join(err, w.write(appendAnswer(nil, null, nil, e)))
 		}
 		return err
 	}

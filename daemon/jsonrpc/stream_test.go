@@ -53,7 +53,7 @@ func TestStream(t *testing.T) {
 		go func() {
 			for _, part := range []string{testCall + testCall, "\n\n", testCall[:10], testCall[10:], "[" + testCall + "]"} {
 				io.WriteString(conn, part)
-				time.Sleep(20 * time.Second) // slower than that between requests is fine
+				<-time.After(20 * time.Second) // slower than that between requests is fine
 			}
 		}()
 		r := bufio.NewReader(conn)
@@ -63,7 +63,7 @@ func TestStream(t *testing.T) {
 				t.Fatalf("answer %d = %q, %v; want %q", i, line, err, want)
 			}
 		}
-		time.Sleep(24 * time.Hour)
+		<-time.After(24 * time.Hour)
 		select {
 		case err := <-ended:
 			t.Fatalf("an idle client was dropped: %v", err)

@@ -98,7 +98,7 @@ func TestLogBudget(t *testing.T) {
 				for range 1000 {
 					yield(p2p.Event{Type: p2p.EventAdd})
 				}
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 			yield(p2p.Event{Type: p2p.EventLost, Lost: 7})
 		})
@@ -148,18 +148,18 @@ func TestSummarize(t *testing.T) {
 		looking := func(dials int) string {
 			return fmt.Sprintf("level=INFO msg=\"Looking for peers\" peers=0 inbound=0 dialed=0 dials=%d accepted=0 rx=0 tx=0\n", dials)
 		}
-		time.Sleep(firstLook)
+		<-time.After(firstLook)
 		expect(complaint)
 		srv.stats.Dials = 3
-		time.Sleep(25 * time.Second)
+		<-time.After(25 * time.Second)
 		expect(looking(3))
 		srv.stats.Dials = 5
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		expect(looking(2))
 
 		srv.about[n.ID()] = p2p.Explanation{Connected: true}
 		srv.stats = p2p.Stats{Peers: 1, Dialed: 1, Dials: 5, BytesIn: 10, BytesOut: 20}
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		expect("level=INFO msg=Peers peers=1 inbound=0 dialed=1 dials=0 accepted=0 rx=10 tx=20\n")
 		cancel()
 		<-done
