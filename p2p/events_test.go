@@ -131,8 +131,11 @@ func TestSlowReaderOfEvents(t *testing.T) {
 		slow := s.Events(w.Context())
 		all := s.collect()
 		x := s.stranger(2).join()
-		for range messages {
+		for i := range messages {
 			x.send(baseLength, []byte{0xc0})
+			if i%100 == 0 {
+				w.pass(100 * time.Millisecond) // the other reader keeps up
+			}
 		}
 		w.pass(time.Second)
 		if n := len(all()); n != messages+1 {
