@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,31 +21,65 @@ import (
 
 // A fake is a Server as a reporter sees it.
 type fake struct {
+	mu    sync.Mutex // guards the fields below
 	stats p2p.Stats
-	about map[enode.ID]p2p.Explanation
+	about p2p.Explanation // of every node
 }
 
-func (f *fake) Stats() p2p.Stats                    { return f.stats }
-func (f *fake) Explain(id enode.ID) p2p.Explanation { return f.about[id] }
+func (f *fake) Stats() p2p.Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stats
+}
 
-func newLog(t *testing.T, format string) (*bytes.Buffer, *slog.Logger) {
+func (f *fake) Explain(enode.ID) p2p.Explanation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.about
+}
+
+func (f *fake) set(stats p2p.Stats, about p2p.Explanation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stats, f.about = stats, about
+}
+
+// A logged is what was logged since it was last taken.
+type logged struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(text)
+}
+
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.b.Reset()
+	return l.b.String()
+}
+
+func newLog(t *testing.T, format string) (*logged, *slog.Logger) {
 	t.Helper()
-	var b bytes.Buffer
-	log, _, err := logging.New(logging.Options{Format: format, Writer: &b})
+	l := &logged{}
+	log, _, err := logging.New(logging.Options{Format: format, Writer: l})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &b, log
+	return l, log
 }
 
-// withoutTime returns the lines of a logfmt log without their time.
-func withoutTime(b *bytes.Buffer) string {
+// takeWithoutTime takes the lines of a logfmt log without their time.
+func (l *logged) takeWithoutTime() string {
 	var out strings.Builder
-	for line := range strings.Lines(b.String()) {
+	for line := range strings.Lines(l.take()) {
 		_, rest, _ := strings.Cut(line, " ")
 		out.WriteString(rest)
 	}
-	b.Reset()
 	return out.String()
 }
 
@@ -63,7 +98,7 @@ func TestTell(t *testing.T) {
 level=INFO msg="Peer dropped" peer=ab01000000000000 name=Geth/v1 remote=192.0.2.1:30303 conn=dialed by=them reason="too many peers"
 level=INFO msg="Peer dropped" peer=ab01000000000000 name="" remote="" conn=inbound by=us reason="read timeout"
 `
-	if got := withoutTime(b); got != want {
+	if got := b.takeWithoutTime(); got != want {
 		t.Errorf("log\n%s\nwant\n%s", got, want)
 	}
 }
@@ -76,7 +111,7 @@ func TestTellHostileNames(t *testing.T) {
 			b, log := newLog(t, format)
 			r := newReporter(&fake{}, nil, log)
 			r.tell(p2p.Event{Type: p2p.EventDrop, Name: name, Error: name})
-			line := b.String()
+			line := b.take()
 			if strings.Count(line, "\n") != 1 || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n\r\b\x00\x1b\a") {
 				t.Errorf("%s: name %q was logged as %q", format, name, line)
 			}
@@ -102,18 +137,16 @@ func TestLogBudget(t *testing.T) {
 			}
 			yield(p2p.Event{Type: p2p.EventLost, Lost: 7})
 		})
-		if lines := strings.Count(b.String(), "\n"); lines != 3*linesPerSecond {
+		if lines := strings.Count(b.take(), "\n"); lines != 3*linesPerSecond {
 			t.Errorf("%d lines for 3,000 events in 3 s, want %d", lines, 3*linesPerSecond)
 		}
-		b.Reset()
 		r.summary()
-		if !strings.Contains(b.String(), " unlogged=2977\n") {
-			t.Errorf("summary %q, want unlogged=2977", b)
+		if line := b.take(); !strings.Contains(line, " unlogged=2977\n") {
+			t.Errorf("summary %q, want unlogged=2977", line)
 		}
-		b.Reset()
 		r.summary()
-		if strings.Contains(b.String(), "unlogged") {
-			t.Errorf("summary %q counts twice", b)
+		if line := b.take(); strings.Contains(line, "unlogged") {
+			t.Errorf("summary %q counts twice", line)
 		}
 	})
 }
@@ -127,9 +160,10 @@ func TestSummarize(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := enode.NewV4(key.Public(), netip.MustParseAddr("192.0.2.1"), 30303, 30303)
-		srv := &fake{about: map[enode.ID]p2p.Explanation{n.ID(): {
+		refused := p2p.Explanation{
 			Verdicts: []p2p.Verdict{{Gate: p2p.GateDial, Err: errors.New("connection refused")}}, Advice: "Do something.",
-		}}}
+		}
+		srv := &fake{about: refused}
 		b, log := newLog(t, "logfmt")
 		r := newReporter(srv, []*enode.Node{n}, log)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -139,7 +173,7 @@ func TestSummarize(t *testing.T) {
 		expect := func(want string) {
 			t.Helper()
 			synctest.Wait()
-			if got := withoutTime(b); got != want {
+			if got := b.takeWithoutTime(); got != want {
 				t.Errorf("log\n%s\nwant\n%s", got, want)
 			}
 		}
@@ -150,15 +184,14 @@ func TestSummarize(t *testing.T) {
 		}
 		<-time.After(firstLook)
 		expect(complaint)
-		srv.stats.Dials = 3
+		srv.set(p2p.Stats{Dials: 3}, refused)
 		<-time.After(25 * time.Second)
 		expect(looking(3))
-		srv.stats.Dials = 5
+		srv.set(p2p.Stats{Dials: 5}, refused)
 		<-time.After(30 * time.Second)
 		expect(looking(2))
 
-		srv.about[n.ID()] = p2p.Explanation{Connected: true}
-		srv.stats = p2p.Stats{Peers: 1, Dialed: 1, Dials: 5, BytesIn: 10, BytesOut: 20}
+		srv.set(p2p.Stats{Peers: 1, Dialed: 1, Dials: 5, BytesIn: 10, BytesOut: 20}, p2p.Explanation{Connected: true})
 		<-time.After(30 * time.Second)
 		expect("level=INFO msg=Peers peers=1 inbound=0 dialed=1 dials=0 accepted=0 rx=10 tx=20\n")
 		cancel()
