@@ -34,15 +34,17 @@ func (i PeerInfo) MarshalJSON() ([]byte, error) {
 	}{i.Version, i.Range.Earliest, i.Range.Latest, i.Range.LatestHash})
 }
 
-// NodeInfo is what admin_nodeInfo shows of the Service.
+// NodeInfo is what the Service tells of itself. Its JSON form, shown by
+// admin_nodeInfo, has the keys that a node without a chain can fill.
 type NodeInfo struct {
-	Network       uint64 `json:"network"`
-	Genesis       Hash   `json:"genesis"`
-	ForkID        ForkID `json:"forkId"`
-	EarliestBlock uint64 `json:"earliestBlock"`
-	LatestBlock   uint64 `json:"latestBlock"`
-	Head          Hash   `json:"head"`
-	Mirror        bool   `json:"mirror,omitempty"` // then the others are zero
+	Network uint64 `json:"network"`
+	Genesis Hash   `json:"genesis"`
+	Head    Hash   `json:"head"`
+
+	ForkID        ForkID `json:"-"`
+	EarliestBlock uint64 `json:"-"`
+	LatestBlock   uint64 `json:"-"`
+	Mirror        bool   `json:"-"` // then all of the above are zero
 }
 
 // NodeInfo returns what the Service tells of itself.

@@ -27,7 +27,6 @@ func TestShapes(t *testing.T) {
 	}{
 		{method: "admin_nodeInfo", except: []string{
 			".protocols.eth.config", ".protocols.snap", // geth's: it has a chain
-			".protocols.eth.forkId", ".protocols.eth.earliestBlock", ".protocols.eth.latestBlock", // parley's
 		}},
 		{method: "admin_peers", except: []string{"[].protocols.snap", "[].enr"}},
 		{method: "net_version"},

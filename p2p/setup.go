@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/enode"
@@ -120,6 +121,10 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 		}
 		return nil, err
 	}
+	if err := s.admit(l); err != nil {
+		s.refuse(l, err)
+		return nil, err
+	}
 	run := match(s.cfg.Protocols, l.hello.Caps)
 	node := s.nodeOf(l)
 	if len(run) == 0 {
@@ -145,6 +150,7 @@ func (s *Server) ourHello() *Hello {
 	for i := range s.cfg.Protocols {
 		h.Caps = append(h.Caps, s.cfg.Protocols[i].Cap())
 	}
+	slices.SortFunc(h.Caps, Cap.Compare) // the order in which people read them
 	return h
 }
 
@@ -155,11 +161,18 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 	if err != nil {
 		return l.fail(StepHello, err)
 	}
-	if err := l.conn.WriteMsg(codeHello, payload); err != nil {
-		return l.fail(StepHello, err)
-	}
+	// Beside the read: on a connection without a buffer, such as a net.Pipe, two
+	// sides that first write and then read would wait for each other.
+	sent := make(chan error, 1)
+	go func() { sent <- l.conn.WriteMsg(codeHello, payload) }()
 	l.conn.SetLimits(rlpx.Limits{Frame: maxHello + 1, Message: func(uint64) int { return maxHello }, Absolute: true})
 	msg, err := l.conn.ReadMsg()
+	if err != nil {
+		_ = l.fd.SetWriteDeadline(aLongTimeAgo) // it is over, whether ours went out or not
+	}
+	if unsent := <-sent; err == nil {
+		err = unsent
+	}
 	if err != nil {
 		return l.fail(StepHello, err)
 	}
@@ -180,6 +193,17 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 	}
 	if err != nil {
 		return l.fail(StepHello, err)
+	}
+	return nil
+}
+
+// admit asks whether the other side, which is proven now, could become a peer.
+// Add asks again: until then others may have taken the place.
+func (s *Server) admit(l *link) *SetupError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.set.Admit(time.Now(), enode.PubkeyID(l.conn.Remote()), l.inbound()); err != nil {
+		return l.fail(StepAdmit, admitError(err))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -670,5 +671,41 @@ func TestSetupConn(t *testing.T) {
 		if err := s.SetupConn(w.Context(), fd2, b.node()); !errors.As(err, &setup) || !errors.Is(err, DiscAlreadyConnected) {
 			t.Errorf("SetupConn to a peer = %v, want a SetupError with already connected", err)
 		}
+	})
+}
+
+// SetupConn works over a connection that buffers nothing, such as tests use.
+func TestSetupConnOverNetPipe(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.server(1, nil), w.server(2, nil)
+		x, y := net.Pipe()
+		done := make(chan error)
+		go func() { done <- a.SetupConn(w.Context(), x, b.node()) }()
+		if err := b.SetupConn(w.Context(), y, nil); err != nil {
+			t.Errorf("b: SetupConn = %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("a: SetupConn = %v", err)
+		}
+		if a.PeerCount() != 1 || b.PeerCount() != 1 {
+			t.Errorf("%d and %d peers, want 1 and 1", a.PeerCount(), b.PeerCount())
+		}
+		w.pass(time.Minute)
+		if a.PeerCount() != 1 {
+			t.Error("the connection did not stay")
+		}
+	})
+}
+
+// Whoever is refused for want of a place is told so before it is asked what it
+// speaks.
+func TestAdmissionComesBeforeCapabilities(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := w.server(1, func(c *Config) { c.MaxPeers = -1 })
+		x := s.stranger(2)
+		h := x.hello()
+		h.Caps = []Cap{{"other", 1}}
+		x.exchange(h)
+		x.wantReason(DiscTooManyPeers)
 	})
 }
