@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"parley/enode"
+	"parley/enr"
 )
 
 // Sizes of packets in bytes. No larger and no smaller packet is processed.
@@ -27,6 +28,7 @@ const (
 	ivSize       = 16
 	staticSize   = protocolSize + 2 + 1 + nonceSize + 2
 	headerStart  = ivSize + staticSize // where authdata begins
+	nonceStart   = ivSize + protocolSize + 2 + 1
 	nonceSize    = 12
 	idSize       = 32
 	idNonceSize  = 16
@@ -40,6 +42,8 @@ const (
 
 	// maxPlaintext is the longest message that fits an ordinary packet.
 	maxPlaintext = MaxPacket - headerStart - idSize - tagSize
+	// maxHandshakePlaintext is the longest that fits a handshake with any record.
+	maxHandshakePlaintext = MaxPacket - headerStart - handshakeAuth - enr.SizeLimit - tagSize
 )
 
 // Kinds of packets: the flag of the header.
@@ -139,8 +143,8 @@ func (c *codec) open(data []byte) (p packet, drop Drop) {
 	head = c.head[:headerStart+size]
 	c.xor(c.own, iv, 1, head[rest:], data[rest:len(head)])
 
-	p.flag = head[ivSize+protocolSize+2]
-	p.nonce = nonce(head[ivSize+protocolSize+3:])
+	p.flag = head[nonceStart-1]
+	p.nonce = nonce(head[nonceStart:])
 	p.head = head
 	p.message = data[len(head):]
 	return p, p.parseAuth(head[headerStart:])

@@ -5,12 +5,12 @@ type Drop uint8
 
 // The reasons, in the order in which they are looked for.
 const (
-	DropRestricted    Drop = iota + 1 // the source address is not permitted, or its port is 0
-	DropSize                          // below MinPacket or above MaxPacket
+	DropSize          Drop = iota + 1 // below MinPacket or above MaxPacket
 	DropProtocol                      // another protocol id, or for another node
 	DropVersion                       // another version of the header
 	DropFlag                          // no such kind of packet
 	DropAuthSize                      // authdata does not fit the flag or the packet
+	DropRestricted                    // the source address is not permitted, or its port is 0
 	DropSelf                          // it claims to come from this node
 	DropUnasked                       // a WHOAREYOU for nothing sent, or a second one
 	DropNoChallenge                   // a handshake that nobody asked for
@@ -29,7 +29,7 @@ const (
 // String returns a short name, for logs and labels of metrics.
 func (d Drop) String() string {
 	names := [drops]string{
-		"none", "restricted", "size", "protocol", "version", "flag", "authsize", "self", "unasked",
+		"none", "size", "protocol", "version", "flag", "authsize", "restricted", "self", "unasked",
 		"no challenge", "busy", "record", "identity", "undecryptable", "replay", "message", "no call", "talk",
 	}
 	if d >= drops {

@@ -1,0 +1,303 @@
+package discv5
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"parley/enode"
+)
+
+// Reasons for which a call has no result.
+var (
+	ErrTimeout    = errors.New("discv5: no answer")
+	ErrNoEndpoint = errors.New("discv5: node has no endpoint that may be used")
+	ErrSelf       = errors.New("discv5: it is this node itself")
+	ErrBusy       = errors.New("discv5: too many calls are waiting")
+	ErrTooLarge   = errors.New("discv5: message does not fit a packet")
+	ErrDistance   = errors.New("discv5: distance is not in 0 to 256")
+	ErrNotFound   = errors.New("discv5: node was not found")
+)
+
+const (
+	// callTimeout is how long an answer may take, from the last packet of ours.
+	callTimeout = 700 * time.Millisecond
+
+	maxCalls   = 4096 // in all
+	maxWaiting = 64   // for one node, not sent yet
+	maxFlying  = 8    // to one node, sent and not answered
+	maxSends   = 3    // of one call: with an old session, to be challenged, as a handshake
+)
+
+// A call is a request to a node, from the moment it is made to its end.
+type call struct {
+	at      place
+	node    *enode.Node
+	kind    Kind   // of the request
+	id      uint64 // request-id
+	message []byte // plaintext
+
+	// done is told the end, from settle. It may be nil.
+	done func(now time.Time, c *call)
+
+	check      bool // the table is told by whoever made the call
+	flying     bool
+	shook      bool // sent as a handshake
+	sends      int
+	nonce      nonce  // of the last packet
+	generation uint64 // of the session it was sent in, 0 for none
+	sentAt     time.Time
+	deadline   time.Time
+	prev, next *call // in the list by deadline
+
+	distances []uint // FINDNODE: asked for
+	nodes     nodesAnswer
+	seq       uint64         // PONG
+	endpoint  netip.AddrPort // PONG
+	payload   []byte         // TALKRESP
+	rtt       time.Duration
+	err       error
+}
+
+// A remote is a node at an endpoint to which there are calls.
+type remote struct {
+	flying  int
+	lead    *call   // the one that is to make a session; others wait for it
+	waiting []*call // in the order in which they go out
+}
+
+// A callBook holds all calls.
+type callBook struct {
+	open    map[uint64]*call // by request-id
+	byNonce map[nonce]*call  // by the last packet sent
+	remotes map[place]*remote
+	due     callList
+	ended   []*call // not told yet
+}
+
+func newCallBook() callBook {
+	return callBook{open: make(map[uint64]*call), byNonce: make(map[nonce]*call), remotes: make(map[place]*remote)}
+}
+
+// newCall enters a call, which is not sent yet. Request ids are random and have
+// no leading zero byte.
+func (e *Engine) newCall(at place, n *enode.Node, kind Kind, done func(time.Time, *call)) *call {
+	c := &call{at: at, node: n, kind: kind, done: done}
+	for c.id>>56 == 0 || e.calls.open[c.id] != nil {
+		c.id = e.rng.Uint64()
+	}
+	e.calls.open[c.id] = c
+	return c
+}
+
+// request begins a call to a node. The message is made by the caller once the
+// request-id is known. Done is told of failures too, but not before settle.
+func (e *Engine) request(now time.Time, n *enode.Node, kind Kind, write func(b []byte, id requestID) []byte, done func(time.Time, *call)) *call {
+	fail := func(err error) *call {
+		c := &call{node: n, kind: kind, done: done, err: err}
+		e.calls.ended = append(e.calls.ended, c)
+		return c
+	}
+	if n.ID() == e.id {
+		return fail(ErrSelf)
+	}
+	endpoint, ok := e.endpoint(n)
+	if !ok {
+		return fail(ErrNoEndpoint)
+	}
+	at := place{n.ID(), endpoint}
+	r := e.calls.remotes[at]
+	if len(e.calls.open) >= maxCalls || (r != nil && len(r.waiting) >= maxWaiting) {
+		return fail(ErrBusy)
+	}
+	if r == nil {
+		r = new(remote)
+		e.calls.remotes[at] = r
+	}
+	c := e.newCall(at, n, kind, done)
+	c.message = write(nil, ownID(c.id))
+	r.waiting = append(r.waiting, c)
+	e.pump(now, at, r)
+	return c
+}
+
+// endpoint returns where to contact a node: where there is a session, or else
+// the first endpoint that may be used.
+func (e *Engine) endpoint(n *enode.Node) (first netip.AddrPort, ok bool) {
+	for at := range n.UDPEndpoints() {
+		if !e.permitted(at) {
+			continue
+		}
+		if e.sessions.all[place{n.ID(), at}] != nil {
+			return at, true
+		}
+		if !ok {
+			first, ok = at, true
+		}
+	}
+	return first, ok
+}
+
+// pump sends what waits for a node, as far as it may go out now.
+func (e *Engine) pump(now time.Time, at place, r *remote) {
+	for len(r.waiting) > 0 && r.lead == nil && r.flying < maxFlying {
+		c := r.waiting[0]
+		r.waiting = r.waiting[1:]
+		e.launch(now, r, c)
+	}
+	if r.flying == 0 && len(r.waiting) == 0 {
+		delete(e.calls.remotes, at)
+	}
+}
+
+// launch sends a call in the session with its node, or a packet that will be
+// challenged if there is none.
+func (e *Engine) launch(now time.Time, r *remote, c *call) {
+	s := e.sessions.all[c.at]
+	if s != nil && s.now.sent == 1<<32-1 {
+		e.sessions.drop(s) // its nonces are used up
+		s = nil
+	}
+	if s == nil {
+		c.generation, r.lead = 0, c
+		e.calls.sent(now, r, c, e.sendRandom(c.at))
+		return
+	}
+	c.generation = s.now.generation
+	e.calls.sent(now, r, c, e.send(s, c.kind, c.message))
+}
+
+// sent notes that a call went out in the packet with the given nonce.
+func (b *callBook) sent(now time.Time, r *remote, c *call, n nonce) {
+	c.nonce, c.sentAt, c.deadline, c.flying = n, now, now.Add(callTimeout), true
+	c.sends++
+	b.byNonce[n] = c
+	b.due.push(c)
+	r.flying++
+}
+
+// unsend takes back that a call is on its way.
+func (b *callBook) unsend(r *remote, c *call) {
+	if !c.flying {
+		return
+	}
+	c.flying = false
+	delete(b.byNonce, c.nonce)
+	b.due.remove(c)
+	r.flying--
+	if r.lead == c {
+		r.lead = nil
+	}
+}
+
+// finish ends a call. The caller pumps its remote.
+func (b *callBook) finish(r *remote, c *call, err error) {
+	b.unsend(r, c)
+	delete(b.open, c.id)
+	c.err = err
+	b.ended = append(b.ended, c)
+}
+
+// answered acts on a response.
+func (e *Engine) answered(now time.Time, s *session, m message) Drop {
+	c := e.calls.open[m.id.value()]
+	if c == nil || c.at != s.place || m.kind != c.kind+1 || !c.flying {
+		return DropNoCall
+	}
+	r := e.calls.remotes[c.at]
+	if r.lead == c {
+		r.lead = nil
+	}
+	e.sessions.prove(s)
+	c.rtt = now.Sub(c.sentAt)
+	switch m.kind {
+	case KindPong:
+		c.seq, c.endpoint = m.seq, m.endpoint
+		e.out.Votes = append(e.out.Votes, Vote{s.place.addr.Addr(), m.endpoint})
+	case KindTalkResp:
+		c.payload = append([]byte{}, m.payload...)
+	case KindNodes:
+		if !e.collect(c, m) {
+			e.pump(now, c.at, r)
+			return 0
+		}
+	}
+	e.calls.finish(r, c, nil)
+	e.pump(now, c.at, r)
+	return 0
+}
+
+// expireCalls ends the calls whose answer did not come. If it was the one that
+// should have made a session, the node does not answer at all, and those that
+// waited for it end too.
+func (e *Engine) expireCalls(now time.Time) {
+	for {
+		c := e.calls.due.first
+		if c == nil || now.Before(c.deadline) {
+			return
+		}
+		r := e.calls.remotes[c.at]
+		lead := r.lead == c
+		if c.nodes.packets > 0 {
+			e.calls.finish(r, c, nil) // some of the answer came
+		} else {
+			e.stats.Timeouts++
+			e.calls.finish(r, c, ErrTimeout)
+		}
+		if lead {
+			for _, w := range r.waiting {
+				e.calls.finish(r, w, ErrTimeout)
+			}
+			r.waiting = nil
+		}
+		e.pump(now, c.at, r)
+	}
+}
+
+// conclude tells the table and the caller how a call ended.
+func (e *Engine) conclude(now time.Time, c *call) {
+	switch {
+	case c.check || c.sends == 0: // the latter says nothing about the node
+	case c.err == nil:
+		e.table.Verified(now, c.node)
+		e.upkeep.due = true
+		if c.shook {
+			e.out.Proven = append(e.out.Proven, c.node)
+		}
+	default:
+		e.table.Failed(now, c.node.ID())
+		e.upkeep.due = true
+	}
+	if c.done != nil {
+		c.done(now, c)
+	}
+}
+
+// A callList is ordered by deadline, because all calls have the same timeout.
+type callList struct {
+	first, last *call
+}
+
+func (l *callList) push(c *call) {
+	c.prev = l.last
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+func (l *callList) remove(c *call) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
