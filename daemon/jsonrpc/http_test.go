@@ -356,7 +356,7 @@ func TestHTTPConnLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := newPipeListener()
 		l := newLimitListener(inner)
-		var accepted []net.Conn // written by the goroutine below, read after synctest.Wait
+		accepted := make(chan net.Conn, MaxConns+2)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for {
@@ -364,20 +364,24 @@ func TestHTTPConnLimit(t *testing.T) {
 				if err != nil {
 					return
 				}
-				accepted = append(accepted, conn)
+				accepted <- conn
 			}
 		})
 		dialed := make(chan net.Conn, MaxConns+3)
 		for range MaxConns + 2 {
 			wg.Go(func() { dialed <- inner.dial() })
 		}
-		for _, want := range []int{MaxConns, MaxConns + 1, MaxConns + 2} {
+		for _, want := range []int{MaxConns, 1, 1} {
 			synctest.Wait()
 			if len(accepted) != want {
 				t.Fatalf("%d connections accepted, want %d", len(accepted), want)
 			}
-			accepted[want-MaxConns].Close()
-			accepted[want-MaxConns].Close()
+			for range want - 1 {
+				<-accepted
+			}
+			conn := <-accepted
+			conn.Close()
+			conn.Close()
 		}
 		l.Close()
 		wg.Wait()
