@@ -142,7 +142,7 @@ func (m *FindNode) appendTo(b []byte) []byte {
 func (m *Neighbors) nodes() int {
 	var n int
 	for i := range m.Nodes {
-		n += rlp.ListSize(m.Nodes[i].payload())
+		n += m.Nodes[i].size()
 	}
 	return n
 }
@@ -197,6 +197,8 @@ func (e *Endpoint) appendFields(b []byte) []byte {
 }
 
 func (n *Neighbor) payload() int { return n.Endpoint.payload() + rlp.BytesSize(n.Key[:]) }
+
+func (n *Neighbor) size() int { return rlp.ListSize(n.payload()) }
 
 func addrSize(a netip.Addr) int {
 	// Every byte string of 4 or 16 bytes has a header of one byte. The zero Addr

@@ -1,0 +1,174 @@
+package discv4
+
+import (
+	"parley/enode"
+	"parley/internal/kad"
+)
+
+// A lookup drives one kad.Lookup.
+type lookup struct {
+	target enode.PublicKey
+	kad    *kad.Lookup
+	done   func(*lookup)
+	over   bool // done was called, or is not wanted any more
+
+	// proceed is at work on it. What ends within that is taken up by its loop.
+	busy bool
+}
+
+// newLookup prepares a lookup from the nearest nodes of the table, and from the
+// bootnodes if those are few.
+func (e *Engine) newLookup(target enode.PublicKey, done func(*lookup)) *lookup {
+	id := enode.PubkeyID(target)
+	seeds := e.table.Closest(id, kad.BucketSize, false)
+	for _, n := range e.bootnodes {
+		if len(seeds) >= kad.BucketSize {
+			break
+		}
+		if !holds(seeds, n.ID()) {
+			seeds = append(seeds, n)
+		}
+	}
+	return &lookup{target: target, kad: kad.NewLookup(e.own.id, id, seeds, e.lookups), done: done}
+}
+
+// proceed asks the nodes that the lookup wants asked now. It is called again with
+// every answer, so a lookup never waits for a round to end.
+func (e *Engine) proceed(l *lookup) {
+	if l.over || l.busy {
+		return
+	}
+	l.busy = true
+	for {
+		n, ok := l.kad.Next()
+		if !ok {
+			break
+		}
+		e.query(l, n)
+	}
+	l.busy = false
+	if l.kad.Done() && !l.over {
+		l.over = true
+		l.done(l)
+	}
+}
+
+// query asks one node, but not one that bonded with us a moment ago on its own
+// account: that waits until its quiet time is over.
+func (e *Engine) query(l *lookup, n *enode.Node) {
+	ask := func() {
+		e.ask(KindFindNode, n, l.target, func(r reply) {
+			if r.err != nil {
+				l.kad.Fail(n.ID())
+			} else {
+				e.learn(r.nodes)
+				l.kad.Answer(n.ID(), r.nodes)
+			}
+			e.proceed(l)
+		})
+	}
+	e.undisturbed(n, func() {
+		if !l.over {
+			ask()
+		}
+	})
+}
+
+// undisturbed calls f, at once or when the quiet time of n is over.
+func (e *Engine) undisturbed(n *enode.Node, f func()) {
+	if p, ok := e.placeOf(n); ok {
+		if b := e.bonds.all[p]; b != nil && b.quiet > e.t && e.dialogs[p] == nil {
+			e.timers.set(&timer{fire: f}, b.quiet)
+			return
+		}
+	}
+	f()
+}
+
+// learn tells the table of nodes that another one named.
+func (e *Engine) learn(nodes []*enode.Node) {
+	for _, n := range nodes {
+		e.table.Seen(e.now, n)
+	}
+}
+
+// upkeep does what the table wants done, and notes when it will want more.
+func (e *Engine) upkeep() {
+	for {
+		n, wake := e.table.NextCheck(e.now)
+		if n == nil {
+			e.checkAt = wake
+			break
+		}
+		e.undisturbed(n, func() { e.check(n) })
+	}
+	if e.fresh {
+		e.freshAt = e.checkAt
+		return
+	}
+	target, wake := e.table.NextRefresh(e.now)
+	e.freshAt = wake
+	if wake.IsZero() {
+		e.refresh(target)
+	}
+}
+
+// check pings a node for the table, and fetches its record if there is a newer one.
+func (e *Engine) check(n *enode.Node) {
+	e.ask(KindPing, n, enode.PublicKey{}, func(r reply) {
+		switch {
+		case r.err == nil && r.seq > n.Seq():
+			e.fetch(n)
+		case r.err == nil || !r.silence && r.err != ErrBusy:
+			e.table.Checked(e.now, n.ID(), r.err == nil, nil)
+		}
+		// When nobody answers, the node is not to blame. The table asks again.
+	})
+}
+
+// fetch ends a check that was passed by fetching the record of n.
+func (e *Engine) fetch(n *enode.Node) {
+	e.ask(KindENRRequest, n, enode.PublicKey{}, func(r reply) {
+		p, ok := e.placeOf(n)
+		if !ok {
+			return
+		}
+		updated := e.adopted(n, r.record, p)
+		e.table.Checked(e.now, n.ID(), true, updated)
+		if updated != nil {
+			e.tellProven(e.bonds.all[p], updated, true)
+		}
+	})
+}
+
+// refresh looks for what the table wants looked for. Targets of this protocol are
+// keys, whose hash cannot be chosen: one is found by trying that is as far from us
+// as wanted, or else as near to it as chance allows.
+func (e *Engine) refresh(id enode.ID) {
+	target := e.key.Public()
+	if id != e.own.id {
+		wanted := enode.LogDistance(e.own.id, id)
+		var best enode.ID
+		for i := range maxGuesses {
+			guess := e.RandomTarget()
+			hash := enode.PubkeyID(guess)
+			if i == 0 || enode.CompareDistance(id, hash, best) < 0 {
+				target, best = guess, hash
+			}
+			if enode.LogDistance(e.own.id, hash) == wanted {
+				target = guess
+				break
+			}
+		}
+	}
+	e.fresh = true
+	e.proceed(e.newLookup(target, func(*lookup) { e.fresh = false }))
+	e.freshAt = e.checkAt
+	if !e.fresh {
+		_, e.freshAt = e.table.NextRefresh(e.now)
+	}
+}
+
+// maxGuesses is how many keys are tried for a target, at a Keccak-256 each. One in
+// 256 is at distance 248 or less from any point.
+const maxGuesses = 256
