@@ -80,8 +80,11 @@ func (r *reporter) tell(e p2p.Event) {
 		return
 	}
 	by := "us"
-	if e.ByRemote {
+	switch {
+	case e.ByRemote:
 		by = "them"
+	case e.Reason == p2p.DiscNetworkError:
+		by = "network" // nobody asked for it
 	}
 	r.log.Info("Peer dropped", "peer", e.Peer.TerminalString(), "name", e.Name, "remote", e.Remote, "conn", direction, "by", by, "reason", e.Error)
 }

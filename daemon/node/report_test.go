@@ -92,11 +92,13 @@ func TestTell(t *testing.T) {
 		{Type: p2p.EventAdd, Peer: id, Name: "Geth/v1", Remote: "192.0.2.1:30303"},
 		{Type: p2p.EventMsgRecv, Peer: id},
 		{Type: p2p.EventDrop, Peer: id, Name: "Geth/v1", Remote: "192.0.2.1:30303", Error: "too many peers", ByRemote: true},
-		{Type: p2p.EventDrop, Peer: id, Inbound: true, Error: "read timeout"},
+		{Type: p2p.EventDrop, Peer: id, Inbound: true, Error: "read timeout", Reason: p2p.DiscReadTimeout},
+		{Type: p2p.EventDrop, Peer: id, Error: "EOF", Reason: p2p.DiscNetworkError},
 	}))
 	want := `level=INFO msg="Peer added" peer=ab01000000000000 name=Geth/v1 remote=192.0.2.1:30303 conn=dialed
 level=INFO msg="Peer dropped" peer=ab01000000000000 name=Geth/v1 remote=192.0.2.1:30303 conn=dialed by=them reason="too many peers"
 level=INFO msg="Peer dropped" peer=ab01000000000000 name="" remote="" conn=inbound by=us reason="read timeout"
+level=INFO msg="Peer dropped" peer=ab01000000000000 name="" remote="" conn=dialed by=network reason=EOF
 `
 	if got := b.takeWithoutTime(); got != want {
 		t.Errorf("log\n%s\nwant\n%s", got, want)
