@@ -128,6 +128,9 @@ func (t *Table) enter(now time.Time, n *enode.Node, proven bool) *entry {
 	}
 	e := t.insert(now, n, nets)
 	t.schedule(e, now.Add(first+t.jitter(first)))
+	if gone != nil {
+		t.promote(now, t.bucketOf(gone.node.ID())) // it may have been another bucket
+	}
 	return e
 }
 
@@ -157,7 +160,7 @@ func (t *Table) makeRoom(b *bucket, nets nets, proven bool) (gone *entry, ok boo
 	return gone, gone != nil
 }
 
-// worse reports whether a gives way before b.
+// worse reports whether a gives way before b, which stands before it.
 func worse(a, b *entry) bool {
 	if a.state != b.state {
 		return a.state == stale
@@ -165,7 +168,7 @@ func worse(a, b *entry) bool {
 	if a.fails != b.fails {
 		return a.fails > b.fails
 	}
-	return a.added.After(b.added)
+	return !a.added.Before(b.added)
 }
 
 // fits reports whether a node of the given networks has a place in b once gone,
@@ -225,6 +228,7 @@ func (t *Table) update(now time.Time, e *entry, n *enode.Node, proven bool) bool
 		t.members.sub(e.nets)
 		t.members.add(nets)
 		e.nets = nets
+		defer t.promote(now, t.bucketOf(n.ID())) // to a place in the network it left
 	}
 	moved := !covers(n, e.node)
 	e.node = n

@@ -7,7 +7,7 @@ import (
 )
 
 // few is the number of live nodes below which the table is being filled.
-const few = 2 * BucketSize
+const few = 3 * BucketSize
 
 // alone bounds the pause between refreshes while no node is live.
 const alone = 30 * time.Second
@@ -27,9 +27,11 @@ type refresh struct {
 //
 // The target is a random ID in the bucket whose last refresh is longest ago, of
 // those that can hold a node; for the nearest of them it is this node's own ID.
-// That one comes first in an empty table, which a lookup of the own ID fills best.
+// That one comes first of all, because it fills an empty table best. Of buckets
+// that were never refreshed the farthest is first, because there most nodes are, and
+// whoever makes IDs near ours should not keep us busy among them.
 //
-// While fewer than 32 nodes are live, refreshes follow each other after
+// While fewer than 48 nodes are live, refreshes follow each other after
 // Config.RefreshFast, and each that found no more doubles the pause up to
 // Config.RefreshSlow, or 30 seconds if no node is live. Otherwise the pause is RefreshSlow.
 func (t *Table) NextRefresh(now time.Time) (target enode.ID, wake time.Time) {
@@ -47,9 +49,11 @@ func (t *Table) NextRefresh(now time.Time) (target enode.ID, wake time.Time) {
 	}
 	nearest := t.nearest()
 	chosen := nearest
-	for i := nearest; i < buckets; i++ {
-		if r.buckets[i] < r.buckets[chosen] {
-			chosen = i
+	if r.count > 0 {
+		for i := nearest; i < buckets; i++ {
+			if r.buckets[i] <= r.buckets[chosen] {
+				chosen = i
+			}
 		}
 	}
 	r.count++
