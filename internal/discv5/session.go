@@ -77,7 +77,8 @@ func (s *session) open(b []byte, p *packet) (plain []byte, replay, ok bool) {
 // digest is a number by which nonces are told apart. Only who has the session's
 // keys can have chosen them, to nobody's harm but their own.
 func (n *nonce) digest() uint64 {
-	return binary.BigEndian.Uint64(n[4:]) ^ uint64(binary.BigEndian.Uint32(n[:]))*0x9e3779b97f4a7c15 | 1
+	d := binary.BigEndian.Uint64(n[4:]) ^ uint64(binary.BigEndian.Uint32(n[:]))*0x9e3779b97f4a7c15
+	return max(d, 1) // 0 is an empty place in the window
 }
 
 // sessions is a cache of bounded size. It is two lists by time of last use:
