@@ -268,5 +268,8 @@ func TestFlush(t *testing.T) {
 		if missed := s.Broadcast(out, []*Peer{p}); len(missed) != 1 {
 			t.Errorf("Broadcast after the end: missed %v, want the peer", missed)
 		}
+		if held := s.Stats().Buffered; held != 0 {
+			t.Errorf("%d bytes of buffers are held after the end, want none", held)
+		}
 	})
 }
