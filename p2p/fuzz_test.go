@@ -198,7 +198,7 @@ func FuzzFirstFrame(f *testing.F) {
 				t.Errorf("code %#x is taken as Hello, proven %v, Snappy %v for version %d", code, l.proven, l.conn.Snappy(), l.hello.Version)
 			}
 			checkHello(t, l.hello)
-		case err.Step != StepHello || err.byRemote != (code == codeDisconnect && l.proven) :
+		case err.Step != StepHello || err.byRemote != (code == codeDisconnect && l.proven):
 			t.Errorf("refused at step %q, by remote %v, proven %v: %v", err.Step, err.byRemote, l.proven, err)
 		}
 		l.conn.Close()
