@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"math/big"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -55,10 +56,15 @@ func (g *Geth) SendTx(tx Tx) {
 	}
 }
 
-// HasTx reports whether the node knows a transaction.
+// HasTx reports whether the node knows a transaction. Until geth has looked
+// through its blocks it answers with an error about those that are not in its
+// pool.
 func (g *Geth) HasTx(hash string) bool {
 	g.t.Helper()
 	var tx *struct{ Hash string }
-	g.Call(&tx, "eth_getTransactionByHash", hash)
+	err := g.TryCall(&tx, "eth_getTransactionByHash", hash)
+	if err != nil && !strings.Contains(err.Error(), "transaction indexing is in progress") {
+		g.t.Fatalf("%s: eth_getTransactionByHash: %v", g.Name, err)
+	}
 	return tx != nil
 }
