@@ -75,7 +75,7 @@ type Engine struct {
 	lastCall Call
 	checkAt  time.Time // when the table wants to check or refresh a node; zero: never
 	freshAt  time.Time
-	fresh    bool // a refresh is under way
+	fresh    int // lookups of the refresh under way
 
 	// The time, as given by the call under way. Timers and periods go by t, which
 	// is since the first call and never steps.

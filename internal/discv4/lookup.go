@@ -102,7 +102,7 @@ func (e *Engine) upkeep() {
 		}
 		e.undisturbed(n, func() { e.check(n) })
 	}
-	if e.fresh {
+	if e.fresh > 0 {
 		e.freshAt = e.checkAt
 		return
 	}
@@ -141,34 +141,56 @@ func (e *Engine) fetch(n *enode.Node) {
 	})
 }
 
-// refresh looks for what the table wants looked for. Targets of this protocol are
-// keys, whose hash cannot be chosen: one is found by trying that is as far from us
-// as wanted, or else as near to it as chance allows.
+// refresh looks for what the table wants looked for, and, as long as few nodes
+// are live, for random targets besides: half of all nodes are in the farthest
+// bucket, a quarter in the next, and so are the targets.
 func (e *Engine) refresh(id enode.ID) {
-	target := e.key.Public()
-	if id != e.own.id {
-		wanted := enode.LogDistance(e.own.id, id)
-		var best enode.ID
-		for i := range maxGuesses {
-			guess := e.RandomTarget()
-			hash := enode.PubkeyID(guess)
-			if i == 0 || enode.CompareDistance(id, hash, best) < 0 {
-				target, best = guess, hash
-			}
-			if enode.LogDistance(e.own.id, hash) == wanted {
-				target = guess
-				break
-			}
+	targets := []enode.PublicKey{e.targetNear(id)}
+	if _, live := e.table.Len(); live < fewLive {
+		for range randomLookups {
+			targets = append(targets, e.RandomTarget())
 		}
 	}
-	e.fresh = true
-	e.proceed(e.newLookup(target, func(*lookup) { e.fresh = false }))
+	e.fresh = len(targets)
+	for _, target := range targets {
+		e.proceed(e.newLookup(target, func(*lookup) { e.fresh-- }))
+	}
 	e.freshAt = e.checkAt
-	if !e.fresh {
+	if e.fresh == 0 {
 		_, e.freshAt = e.table.NextRefresh(e.now)
 	}
 }
 
-// maxGuesses is how many keys are tried for a target, at a Keccak-256 each. One in
-// 256 is at distance 248 or less from any point.
-const maxGuesses = 256
+const (
+	// fewLive is how many live nodes are too few: two full buckets.
+	fewLive = 2 * kad.BucketSize
+
+	// randomLookups is how many lookups go with a refresh then.
+	randomLookups = 2
+
+	// maxGuesses is how many keys are tried for a target, at a Keccak-256 each. One
+	// in 256 is at distance 248 or less from any point.
+	maxGuesses = 256
+)
+
+// targetNear returns a target for the given ID. Targets of this protocol are keys,
+// whose hash cannot be chosen: one is found by trying that is as far from us as
+// wanted, or else as near to it as chance allows.
+func (e *Engine) targetNear(id enode.ID) (target enode.PublicKey) {
+	if id == e.own.id {
+		return e.key.Public()
+	}
+	wanted := enode.LogDistance(e.own.id, id)
+	var best enode.ID
+	for i := range maxGuesses {
+		guess := e.RandomTarget()
+		hash := enode.PubkeyID(guess)
+		if enode.LogDistance(e.own.id, hash) == wanted {
+			return guess
+		}
+		if i == 0 || enode.CompareDistance(id, hash, best) < 0 {
+			target, best = guess, hash
+		}
+	}
+	return target
+}

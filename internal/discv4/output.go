@@ -98,7 +98,7 @@ func (e *Engine) expiration() uint64 {
 // packets for a replay.
 func (e *Engine) expirationOf() uint64 {
 	e.serial++
-	return e.expiration() + e.serial%16
+	return e.expiration() + e.serial%64
 }
 
 // expired returns nil for an expiration that is neither over nor too far ahead,

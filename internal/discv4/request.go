@@ -241,7 +241,12 @@ func (e *Engine) try(r *request) {
 	if r.kind != KindFindNode {
 		e.asked[hash] = r
 	}
-	e.timers.set(&r.timer, e.t+e.rtt.timeout())
+	wait := e.rtt.timeout()
+	if r.kind == KindENRRequest {
+		// Others answer it once a second, as we do.
+		wait = max(wait, recordPause+100*time.Millisecond)
+	}
+	e.timers.set(&r.timer, e.t+wait)
 }
 
 // late is called when a request was not answered in time.
@@ -294,7 +299,7 @@ func (e *Engine) end(r *request, with reply) {
 	if r.kind == KindPing && with.err != nil && !e.trusted(d) {
 		stranded, d.waiting = d.waiting, nil
 	}
-	if with.err != nil && !with.silence {
+	if with.err == ErrTimeout && !with.silence {
 		e.failed(d.place)
 	}
 	e.pump(d)
