@@ -3,6 +3,7 @@ package discv5
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/enode"
@@ -61,7 +62,7 @@ type call struct {
 
 // A remote is a node at an endpoint to which there are calls.
 type remote struct {
-	flying  int
+	flying  []*call // sent, at most maxFlying
 	lead    *call   // the one that is to make a session; others wait for it
 	waiting []*call // in the order in which they go out
 }
@@ -140,12 +141,12 @@ func (e *Engine) endpoint(n *enode.Node) (first netip.AddrPort, ok bool) {
 
 // pump sends what waits for a node, as far as it may go out now.
 func (e *Engine) pump(now time.Time, at place, r *remote) {
-	for len(r.waiting) > 0 && r.lead == nil && r.flying < maxFlying {
+	for len(r.waiting) > 0 && r.lead == nil && len(r.flying) < maxFlying {
 		c := r.waiting[0]
 		r.waiting = r.waiting[1:]
 		e.launch(now, r, c)
 	}
-	if r.flying == 0 && len(r.waiting) == 0 {
+	if len(r.flying) == 0 && len(r.waiting) == 0 {
 		delete(e.calls.remotes, at)
 	}
 }
@@ -173,7 +174,7 @@ func (b *callBook) sent(now time.Time, r *remote, c *call, n nonce) {
 	c.sends++
 	b.byNonce[n] = c
 	b.due.push(c)
-	r.flying++
+	r.flying = append(r.flying, c)
 }
 
 // unsend takes back that a call is on its way.
@@ -184,7 +185,7 @@ func (b *callBook) unsend(r *remote, c *call) {
 	c.flying = false
 	delete(b.byNonce, c.nonce)
 	b.due.remove(c)
-	r.flying--
+	r.flying = slices.DeleteFunc(r.flying, func(o *call) bool { return o == c })
 	if r.lead == c {
 		r.lead = nil
 	}
@@ -192,6 +193,9 @@ func (b *callBook) unsend(r *remote, c *call) {
 
 // finish ends a call. The caller pumps its remote.
 func (b *callBook) finish(r *remote, c *call, err error) {
+	if !c.flying {
+		r.waiting = slices.DeleteFunc(r.waiting, func(o *call) bool { return o == c })
+	}
 	b.unsend(r, c)
 	delete(b.open, c.id)
 	c.err = err
@@ -201,7 +205,7 @@ func (b *callBook) finish(r *remote, c *call, err error) {
 // answered acts on a response.
 func (e *Engine) answered(now time.Time, s *session, m message) Drop {
 	c := e.calls.open[m.id.value()]
-	if c == nil || c.at != s.place || m.kind != c.kind+1 || !c.flying {
+	if c == nil || c.at != s.place || m.kind != c.kind+1 || c.sends == 0 {
 		return DropNoCall
 	}
 	r := e.calls.remotes[c.at]
@@ -245,10 +249,9 @@ func (e *Engine) expireCalls(now time.Time) {
 			e.calls.finish(r, c, ErrTimeout)
 		}
 		if lead {
-			for _, w := range r.waiting {
+			for _, w := range slices.Clone(r.waiting) {
 				e.calls.finish(r, w, ErrTimeout)
 			}
-			r.waiting = nil
 		}
 		e.pump(now, c.at, r)
 	}

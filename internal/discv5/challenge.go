@@ -16,10 +16,13 @@ const (
 	challengePages = 2048
 	challengeWays  = 16
 
-	// challengesPerPlace is how many challenges of one node at one endpoint are
-	// kept: the first and the last. The first stays so that nobody can push it
-	// out by sending packets in the name of an honest node.
-	challengesPerPlace = 2
+	// challengeRepeat is how long every packet from one node at one endpoint gets
+	// the same challenge: requests sent together lead to one handshake. After it
+	// there is another, in case the first got lost. No challenge is pushed out by
+	// packets in the name of an honest node.
+	challengeRepeat = 500 * time.Millisecond
+
+	challengesPerPlace = int(challengeLife / challengeRepeat)
 )
 
 // A challenge is what must be remembered of a WHOAREYOU to make its bytes again.
@@ -56,7 +59,7 @@ func newChallenges(rng *rand.Rand) *challenges {
 }
 
 // add returns the challenge for a packet that cannot be read: the one sent
-// before if the packet is a repetition, else a new one.
+// before if the packet or the challenge is a repetition, else a new one.
 func (c *challenges) add(now time.Time, at place, n nonce, seq uint64) challenge {
 	if c.epoch.IsZero() {
 		c.epoch = now
@@ -68,7 +71,6 @@ func (c *challenges) add(now time.Time, at place, n nonce, seq uint64) challenge
 		*page = new([challengeWays]challenge)
 	}
 	var free, last *challenge // the oldest in the page; the newest of this place
-	same := 0
 	for i := range *page {
 		w := &(*page)[i]
 		if free == nil || (free.used && (!w.used || w.made < free.made)) {
@@ -80,13 +82,12 @@ func (c *challenges) add(now time.Time, at place, n nonce, seq uint64) challenge
 		if w.nonce == n {
 			return *w
 		}
-		same++
-		if last == nil || w.made >= last.made {
+		if last == nil || w.made > last.made {
 			last = w
 		}
 	}
-	if same >= challengesPerPlace {
-		free = last
+	if last != nil && t-last.made < challengeRepeat {
+		return *last
 	}
 	*free = challenge{tag: tag, seq: seq, made: t, nonce: n, used: true}
 	return *free

@@ -175,6 +175,12 @@ func (e *Engine) shake(now time.Time, r *remote, c *call, p *packet) error {
 		ping.message = appendPing(nil, ownID(ping.id), e.self.Seq())
 		c = ping
 	}
+	// The node cannot read what else was sent to it. That follows in the session.
+	for len(r.flying) > 0 {
+		other := r.flying[0]
+		e.calls.unsend(r, other)
+		r.waiting = append(r.waiting, other)
+	}
 	var seed [32]byte
 	fill(seed[:], e.rng)
 	ephemeral, err := enode.ParsePrivateKey(seed[:])
