@@ -16,6 +16,10 @@ const (
 	// two mirrors that wait for each other, the first to give up tells the other;
 	// the wait is short so that neither holds the other's slot.
 	mirrorTimeout = time.Second
+
+	// statusGrace is how long our Status may take to go out to somebody who is
+	// refused.
+	statusGrace = time.Second
 )
 
 // handshake exchanges Status. An error has ended the connection.
@@ -46,13 +50,17 @@ func (s *Service) introduce(p *Peer) (*Status, error) {
 		err = s.verify(p.version, theirs)
 	}
 	if err != nil {
-		p.end(err) // so that the writer ends too
+		// Ours goes out before the Disconnect: it tells the other side more than a
+		// reason does. If nobody reads it, the end of the connection frees the
+		// writer.
+		stuck := time.AfterFunc(statusGrace, func() { p.end(err) })
+		writer.Wait()
+		stuck.Stop()
+		p.end(err)
+		return nil, err
 	}
 	writer.Wait()
-	if err == nil {
-		err = writeErr
-	}
-	return theirs, err
+	return theirs, writeErr
 }
 
 // mirror waits for their Status and answers in kind. The range is our own: we

@@ -184,8 +184,8 @@ func TestP8(t *testing.T) {
 			status.Network = 1
 			r.send(StatusMsg, status)
 			r.wantEnd(ErrNetworkMismatch, p2p.DiscSubprotocolError)
-			if r.ended != 0 {
-				t.Errorf("ended after %v, want at once", r.ended)
+			if r.ended != statusGrace {
+				t.Errorf("ended after %v, want %v: ours is still to go out", r.ended, statusGrace)
 			}
 		})
 	})
