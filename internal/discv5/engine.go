@@ -71,10 +71,11 @@ type Engine struct {
 	budget     budget
 	generation uint64 // handshakes done
 
-	calls   callBook
-	lookups map[Call]*lookup
-	talks   talkDesk
-	upkeep  upkeep
+	calls    callBook
+	lookups  map[Call]*lookup
+	verified verified
+	talks    talkDesk
+	upkeep   upkeep
 
 	last  Call // the id given out last
 	out   Output

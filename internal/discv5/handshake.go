@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"parley/enode"
-	"parley/enr"
 	"parley/internal/secp"
 )
 
@@ -75,7 +74,7 @@ func (e *Engine) handshake(now time.Time, at place, p *packet) Drop {
 	if !e.budget.allow(now, at.addr.Addr(), known != nil, e.challenges.prefix) {
 		return DropBusy
 	}
-	node := introduced(p, known)
+	node := e.introduced(p, known)
 	if node == nil {
 		return DropRecord
 	}
@@ -106,18 +105,14 @@ func (e *Engine) handshake(now time.Time, at place, p *packet) Drop {
 
 // introduced returns the node that sent a handshake, from the record in it or
 // what is known, or nil.
-func introduced(p *packet, known *enode.Node) *enode.Node {
+func (e *Engine) introduced(p *packet, known *enode.Node) *enode.Node {
 	if len(p.record) == 0 {
 		if known == nil || known.Record() == nil {
 			return nil
 		}
 		return known
 	}
-	record, err := enr.ParseBytes(p.record)
-	if err != nil {
-		return nil
-	}
-	n, err := enode.New(record)
+	n, err := e.verified.parse(p.record)
 	if err != nil || n.ID() != p.src || (known != nil && n.Seq() < known.Seq()) {
 		return nil
 	}

@@ -128,11 +128,7 @@ func (e *Engine) collect(c *call, m message) bool {
 // acceptable returns the node of a record in an answer, or nil: what is not
 // wanted is dropped singly.
 func (e *Engine) acceptable(c *call, raw []byte) *enode.Node {
-	record, err := enr.ParseBytes(raw)
-	if err != nil {
-		return nil
-	}
-	n, err := enode.New(record)
+	n, err := e.verified.parse(raw)
 	if err != nil || n.ID() == e.id {
 		return nil
 	}
