@@ -2,7 +2,6 @@ package kad
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"parley/enode"
@@ -73,7 +72,7 @@ func (t *Table) Failed(now time.Time, id enode.ID) {
 	case e == nil:
 	case e.state == unverified:
 		t.failed(now, e)
-	case !e.inFlight:
+	case e.state == live && !e.inFlight:
 		t.schedule(e, earlier(e.due, now.Add(t.jitter(promoted))))
 	}
 }
@@ -197,25 +196,6 @@ func (t *Table) fits(b *bucket, k nets, gone *entry) bool {
 	return below(n, t.cfg.PerBucket)
 }
 
-// count adds to n, for each kind of network, whether k and other share it.
-func count(n *[3]int, k, other nets) {
-	for i, same := range k.common(other) {
-		if same {
-			n[i]++
-		}
-	}
-}
-
-// below reports whether n leaves room for one more under the limit.
-func below(n [3]int, limit int) bool {
-	for i := range n {
-		if n[i] >= limit*share[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // update replaces the node of e by n, which has the same ID. If the endpoints of
 // e are not all among those of n, the proof is void unless n was proven itself.
 // It returns false and changes nothing if n's networks have no place for it.
@@ -260,86 +240,4 @@ func hasEndpoint(n *enode.Node, want netip.AddrPort) bool {
 		}
 	}
 	return false
-}
-
-// wait puts n, which is nowhere in the table, among the replacements of its
-// bucket, if it may wait there. The networks of those who wait are bounded like
-// those of the table, apart from it.
-func (t *Table) wait(n *enode.Node, k nets, proven bool) {
-	b := t.bucketOf(n.ID())
-	if !t.mayWait(b, k) {
-		// Whoever is proven takes the turn of somebody who is not: first of its
-		// own networks, which frees what it needs.
-		i := slices.IndexFunc(b.replacements, func(r replacement) bool {
-			return proven && !r.proven && k.common(r.nets) != [3]bool{}
-		})
-		if i < 0 {
-			return
-		}
-		r := t.takeReplacement(b, i)
-		if !t.mayWait(b, k) {
-			b.replacements = slices.Insert(b.replacements, i, r)
-			t.waiting.add(r.nets)
-			return
-		}
-	}
-	if len(b.replacements) >= MaxReplacements {
-		i := slices.IndexFunc(b.replacements, func(r replacement) bool { return !r.proven })
-		switch {
-		case i >= 0:
-			t.takeReplacement(b, i)
-		case proven:
-			t.takeReplacement(b, 0)
-		default:
-			return
-		}
-	}
-	b.replacements = append(b.replacements, replacement{node: n, nets: k, proven: proven})
-	t.waiting.add(k)
-}
-
-// mayWait reports whether the networks k have room among the replacements of b.
-func (t *Table) mayWait(b *bucket, k nets) bool {
-	if !t.waiting.within(k, nets{}, t.cfg.PerTable) {
-		return false
-	}
-	if t.cfg.PerBucket < 0 {
-		return true
-	}
-	var n [3]int
-	for _, r := range b.replacements {
-		count(&n, k, r.nets)
-	}
-	return below(n, t.cfg.PerBucket)
-}
-
-// drop takes e out of the table and gives its place to one who waits.
-func (t *Table) drop(now time.Time, e *entry) {
-	t.take(e)
-	t.promote(now, t.bucketOf(e.node.ID()))
-}
-
-// promote gives a free place in b to one who waits: the last seen of those who
-// proved their endpoint, or else any by chance, so that nobody gains by being
-// named often. It reports whether there was one.
-func (t *Table) promote(now time.Time, b *bucket) bool {
-	chosen, others := -1, 0
-	for i, r := range b.replacements {
-		switch {
-		case !t.fits(b, r.nets, nil):
-		case r.proven:
-			chosen, others = i, -1
-		case others >= 0:
-			if others++; t.rng.IntN(others) == 0 {
-				chosen = i
-			}
-		}
-	}
-	if chosen < 0 {
-		return false
-	}
-	r := t.takeReplacement(b, chosen)
-	e := t.insert(now, r.node, r.nets)
-	t.schedule(e, now.Add(t.jitter(promoted)))
-	return true
 }

@@ -42,21 +42,9 @@ const (
 	stale
 )
 
-// A replacement is a node that waits for a place in a bucket.
-type replacement struct {
-	node   *enode.Node
-	nets   nets
-	proven bool // its endpoint was proven once; otherwise it is hearsay
-}
-
 // bucketOf returns the bucket for the node with the given ID.
 func (t *Table) bucketOf(id enode.ID) *bucket {
 	return &t.buckets[max(enode.LogDistance(t.self, id)-lowest, 0)]
-}
-
-// replacement returns the position of the waiting node with the given ID, or -1.
-func (b *bucket) replacement(id enode.ID) int {
-	return slices.IndexFunc(b.replacements, func(r replacement) bool { return r.node.ID() == id })
 }
 
 // setState brings e into a state.
@@ -92,12 +80,4 @@ func (t *Table) take(e *entry) {
 	if e.state == live {
 		t.live--
 	}
-}
-
-// takeReplacement takes the waiting node at position i out of b.
-func (t *Table) takeReplacement(b *bucket, i int) replacement {
-	r := b.replacements[i]
-	b.replacements = slices.Delete(b.replacements, i, i+1)
-	t.waiting.sub(r.nets)
-	return r
 }

@@ -273,13 +273,12 @@ func TestLookupOfManyIDsInTwoNetworks(t *testing.T) {
 	slices.SortFunc(sybils, func(a, b *enode.Node) int { return enode.CompareDistance(target, a.ID(), b.ID()) })
 	for _, answers := range []bool{true, false} {
 		asked := 0
-		l := NewLookup(self, target, append(w.nodes[:8:8], sybils[9000:9008]...), LookupConfig{})
+		l := NewLookup(self, target, append(w.nodes[:8:8], sybils[1600:1608]...), LookupConfig{})
 		requests := run(t, l, newRand(1), func(n *enode.Node) ([]*enode.Node, bool) {
 			table, honest := w.table[n.ID()]
 			if !honest {
-				// Those named come ever nearer.
+				from := 16 * asked
 				asked++
-				from := max(0, 8000-16*asked)
 				return sybils[from : from+16], answers
 			}
 			return append(sybils[:3:3], table.Closest(target, 13, true)...), true
@@ -290,11 +289,37 @@ func TestLookupOfManyIDsInTwoNetworks(t *testing.T) {
 				good++
 			}
 		}
-		if good < 8 || requests > 8*16*2 {
-			t.Errorf("sybils answer: %v: %d honest of %d, %d requests; want 8 honest at least, 256 requests at most", answers, good, len(l.Result()), requests)
+		if good < 8 || requests > 128 {
+			t.Errorf("sybils answer: %v: %d honest of %d, %d requests; want 8 honest at least, 128 requests at most", answers, good, len(l.Result()), requests)
 		}
 		if !answers && good != 16 {
 			t.Errorf("%d honest, want all 16 when the others do not answer", good)
+		}
+	}
+}
+
+// Whoever commands many networks can name ever nearer nodes, but not without end.
+func TestLookupIsBounded(t *testing.T) {
+	target := enode.PubkeyID(pub(123_456_789))
+	var sybils []*enode.Node
+	for i := range 8000 {
+		sybils = append(sybils, node(i, apart(i)))
+	}
+	slices.SortFunc(sybils, func(a, b *enode.Node) int { return enode.CompareDistance(target, b.ID(), a.ID()) })
+	for _, answers := range []bool{true, false} {
+		asked := make(map[enode.ID]bool)
+		l := NewLookup(self, target, sybils[:16], LookupConfig{})
+		run(t, l, newRand(1), func(n *enode.Node) ([]*enode.Node, bool) {
+			asked[n.ID()] = true
+			from := min(16*len(asked), len(sybils)-16)
+			// The others are not there.
+			return sybils[from : from+16], answers || len(asked)%8 == 1
+		})
+		if len(asked) > 128 {
+			t.Errorf("all answer: %v: %d nodes were asked, want 128 at most", answers, len(asked))
+		}
+		if len(l.paths[0].nodes) > 64 {
+			t.Errorf("%d candidates are kept, want 64 at most", len(l.paths[0].nodes))
 		}
 	}
 }

@@ -90,3 +90,22 @@ func (t tally) within(k, gone nets, limit int) bool {
 	}
 	return true
 }
+
+// count adds to n, for each kind of network, whether k and other share it.
+func count(n *[3]int, k, other nets) {
+	for i, same := range k.common(other) {
+		if same {
+			n[i]++
+		}
+	}
+}
+
+// below reports whether n leaves room for one more under the limit.
+func below(n [3]int, limit int) bool {
+	for i := range n {
+		if n[i] >= limit*share[i] {
+			return false
+		}
+	}
+	return true
+}

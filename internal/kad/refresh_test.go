@@ -44,6 +44,7 @@ func TestNextRefreshPause(t *testing.T) {
 	}{
 		{"nobody there", 0, nil, 3 * time.Minute, []int{0, 5, 15, 35, 65, 95, 125, 155}},
 		{"few, and no more are found", 3, nil, 10 * time.Minute, []int{0, 5, 15, 35, 75, 155, 315, 495}},
+		{"one too few", 47, nil, 10 * time.Minute, []int{0, 5, 15, 35, 75, 155, 315, 495}},
 		{"enough", 48, nil, 10 * time.Minute, []int{0, 180, 360, 540}},
 		{"each finds another", 3, func(table *Table, now time.Time, n int) { table.Verified(now, nodes[3+n]) }, 30 * time.Second, []int{0, 5, 10, 15, 20, 25, 30}},
 		{"the fourth finds enough", 3, func(table *Table, now time.Time, n int) {

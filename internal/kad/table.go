@@ -117,7 +117,7 @@ type Table struct {
 }
 
 // New returns an empty table for the node self. All random choices are made
-// with rng, which the table shares with nobody while it is in use.
+// with rng, which nobody else may use while a method of the table runs.
 func New(self enode.ID, cfg Config, rng *rand.Rand) *Table {
 	t := &Table{
 		self:    self,
