@@ -170,22 +170,21 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 	if err != nil {
 		_ = l.fd.SetWriteDeadline(aLongTimeAgo) // it is over, whether ours went out or not
 	}
-	if unsent := <-sent; err == nil {
-		err = unsent
-	}
+	unsent := <-sent
 	if err != nil {
 		return l.fail(StepHello, err)
 	}
 	defer msg.Release()
 	l.proven = true
-	switch msg.Code {
-	case codeHello:
-	case codeDisconnect:
+	switch {
+	case msg.Code == codeDisconnect: // tells more than that ours did not go out
 		e := l.fail(StepHello, parseDisconnect(msg.Payload))
 		e.byRemote = true
 		return e
-	default:
+	case msg.Code != codeHello:
 		return l.fail(StepHello, &replyError{DiscProtocolError, fmt.Errorf("message %#x before Hello", msg.Code)})
+	case unsent != nil:
+		return l.fail(StepHello, unsent)
 	}
 	l.hello, err = parseHello(msg.Payload, l.conn.Remote())
 	if l.hello != nil {
