@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"parley/enode"
+	"parley/internal/peerset"
 )
 
 // An exhausted listener has no file descriptor for anybody until a given time.
@@ -215,4 +217,23 @@ func TestDialsInFlight(t *testing.T) {
 			t.Errorf("after %v %d dials in flight of %d, want 4 of 8", dialTimeout, st.PendingOut, st.Dials)
 		}
 	})
+}
+
+// An address that a host name leads to is held against NetRestrict like any other.
+func TestHostNameOutsideNetRestrict(t *testing.T) {
+	s := &Server{Config: Config{
+		PrivateKey: testKey(1), NoDial: true, Logger: slog.New(slog.DiscardHandler),
+		NetRestrict: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
+	}}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	n, err := enode.Parse(strings.Replace(nodeAt(2, privateAddr(2)).URL(), privateAddr(2).String(), "localhost", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.open(n); !errors.Is(err, peerset.ErrRestricted) {
+		t.Errorf("open = %v, want ErrRestricted", err)
+	}
 }

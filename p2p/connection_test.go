@@ -129,19 +129,23 @@ func TestEmptyMessagesFillTheQueue(t *testing.T) {
 		s := w.server(1, func(c *Config) {
 			c.Protocols[0].Run = func(p *Peer, _ MsgReadWriter) error { <-p.Context().Done(); return nil }
 		})
-		f := s.forgePeer(50, 4)
+		x := s.stranger(2)
+		h := x.hello()
+		h.Version = 4
+		x.exchange(h)
+		w.pass(20 * time.Millisecond)
 		var frames []byte
 		for range maxQueued/queuedOverhead + 500 {
-			frames = append(frames, f.sound([]byte{baseLength})...)
+			frames, _ = x.conn.AppendMsg(frames, baseLength, nil)
 		}
-		f.fd.SetWriteDeadline(time.Now().Add(5 * time.Second))
-		f.fd.Write(frames)
+		x.fd.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		x.fd.Write(frames)
 		w.pass(time.Second)
 		r := s.Peers()[0].run[0]
 		if n, most := len(r.queue.msgs), maxQueued/queuedOverhead; n != most {
 			t.Errorf("%d empty messages are queued, want %d", n, most)
 		}
-		f.fd.Close()
+		x.fd.Close()
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 // A peer at rest costs one goroutine, its reader, and one for each protocol that
 // runs with it.
 func TestCostGoroutines(t *testing.T) {
-	const peers = 40
+	const peers = 20
 	for _, protocols := range []int{1, 3} {
 		inWorld(t, func(w *world) {
 			s := w.server(1, func(c *Config) {
