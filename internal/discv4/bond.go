@@ -48,6 +48,8 @@ type bond struct {
 	quiet  time.Duration // until when it is not asked anything by ourselves
 	told   time.Duration // when Output.Proven last had it
 
+	expiration uint64 // of the last request sent to it
+
 	newer, older *bond // in the order of use
 }
 

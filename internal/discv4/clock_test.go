@@ -23,8 +23,20 @@ func stepWall(t time.Time, d time.Duration) time.Time {
 	return t
 }
 
+// startTime returns a time with a monotonic reading whose wall clock shows the same
+// whenever the test runs.
+func startTime() time.Time {
+	t := time.Now()
+	t = stepWall(t, time.Unix(1_790_000_000, 0).Sub(time.Unix(t.Unix(), 0)))
+	*(*uint64)(unsafe.Pointer(&t)) &^= 1<<30 - 1 // the nanoseconds
+	return t
+}
+
 // The tool of the clock tests does what it says.
 func TestStepWall(t *testing.T) {
+	if got := startTime(); got.UnixNano() != 1_790_000_000e9 || time.Since(got).Abs() > time.Second {
+		t.Errorf("startTime = %v, %v ago", got, time.Since(got))
+	}
 	now := time.Now()
 	for _, d := range []time.Duration{time.Hour, -time.Hour, 24 * 365 * time.Hour} {
 		then := stepWall(now, d)

@@ -84,7 +84,7 @@ type Engine struct {
 	t     time.Duration
 
 	timers  timers
-	serial  uint64 // of requests sent
+	lead    uint64 // seconds added to expirations; another one after a quick restart
 	stats   Stats
 	out     Output
 	spare   Output
@@ -118,6 +118,7 @@ func New(cfg Config) (*Engine, error) {
 		asked:     make(map[[32]byte]*request),
 		calls:     make(map[Call]func()),
 		rtt:       rtt{mean: firstRTT},
+		lead:      cfg.Rand.Uint64N(16),
 	}
 	e.bonds = newBonds(limits.Bonds, e.known)
 	if err := e.SetSelf(cfg.Self); err != nil {

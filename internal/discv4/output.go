@@ -93,12 +93,17 @@ func (e *Engine) expiration() uint64 {
 	return uint64(max(0, e.now.Add(lifetime).Unix()))
 }
 
-// expirationOf returns that of a request sent now. Two requests with the same
-// content differ in it, because the other side takes the second of two equal
-// packets for a replay.
-func (e *Engine) expirationOf() uint64 {
-	e.serial++
-	return e.expiration() + e.serial%64
+// expirationOf returns that of a request sent now in d. It is later than that of
+// the last one there: the other side takes the second of two equal packets for a
+// replay.
+func (e *Engine) expirationOf(d *dialog) uint64 {
+	now := e.expiration()
+	at := max(now+e.lead, d.expiration+1)
+	if at-now > uint64(maxFuture/2/time.Second) {
+		at = now // so many requests in so little time that one may be lost
+	}
+	d.expiration = at
+	return at
 }
 
 // expired returns nil for an expiration that is neither over nor too far ahead,

@@ -165,9 +165,10 @@ func (e *Engine) handleFindNode(at place, m *FindNode) error {
 	out.Nodes, out.Expiration = out.Nodes[:0], e.expiration()
 	room := MaxSize - headerSize - out.size() - 4 // two list headers of 3 bytes instead of 1
 	sent := false
-	for _, n := range e.table.Closest(target, maxNodes, true) {
+	named := 0
+	for _, n := range e.table.Closest(target, maxNodes+1, true) { // the asker may be one
 		neighbor, ok := neighborOf(n)
-		if !ok || n.ID() == at.id || netaddr.CheckRelay(at.at.Addr(), neighbor.Addr) != nil {
+		if !ok || named == maxNodes || n.ID() == at.id || netaddr.CheckRelay(at.at.Addr(), neighbor.Addr) != nil {
 			continue
 		}
 		size := neighbor.size()
@@ -178,6 +179,7 @@ func (e *Engine) handleFindNode(at place, m *FindNode) error {
 			out.Nodes = out.Nodes[:0]
 		}
 		room -= size
+		named++
 		out.Nodes = append(out.Nodes, neighbor)
 	}
 	if len(out.Nodes) > 0 || !sent {

@@ -27,9 +27,12 @@ var (
 )
 
 const (
-	// maxTries is how often a request is sent. With a tenth of the packets lost
-	// each way, 7 in 1000 requests remain unanswered.
-	maxTries = 3
+	// maxTries is how often a request is sent, pingTries how often a PING: most of
+	// those who do not answer that do not exist any more, while who does not
+	// answer another request did answer a PING. With a tenth of the packets lost
+	// each way, 7 in 1000 PINGs remain unanswered.
+	maxTries  = 4
+	pingTries = 3
 
 	// maxWaiting is how many requests may wait for one node.
 	maxWaiting = 16
@@ -79,6 +82,8 @@ type dialog struct {
 	ponged  time.Duration // when we last answered a PING of the other side
 	assumed bool          // it answered ours and sent none, so it will have its proof
 	grace   timer         // ends the wait for its PING
+
+	expiration uint64 // of the last request sent
 
 	// Our ping only answers one of the other side: nobody here wants anything of
 	// it.
@@ -130,7 +135,7 @@ func (e *Engine) pingBack(p place, key enode.PublicKey, tcp uint16) {
 	}
 	d.ponged = e.t
 	d.ping = e.newRequest(KindPing, d, enode.NewV4(key, p.at.Addr(), tcp, p.at.Port()))
-	d.ping.tries = maxTries - 1
+	d.ping.tries = pingTries - 1
 	e.try(d.ping)
 }
 
@@ -151,7 +156,7 @@ func (e *Engine) placeOf(n *enode.Node) (place, bool) {
 func (e *Engine) newDialog(p place) *dialog {
 	d := &dialog{place: p, ponged: never}
 	if b := e.bonds.get(e.t, p); b != nil {
-		d.ponged = b.ponged
+		d.ponged, d.expiration = b.ponged, b.expiration
 	}
 	d.grace.fire = func() {
 		d.assumed = true
@@ -208,7 +213,7 @@ func (e *Engine) tidy(d *dialog) {
 	}
 	e.timers.stop(&d.grace)
 	if b := e.bonds.all[d.place]; b != nil {
-		b.ponged = max(b.ponged, d.ponged)
+		b.ponged, b.expiration = max(b.ponged, d.ponged), d.expiration
 	}
 	delete(e.dialogs, d.place)
 	uncount(e.known, d.place.at)
@@ -221,7 +226,7 @@ func (e *Engine) try(r *request) {
 	}
 	var m Message
 	to := r.dialog.place.at
-	switch expiration := e.expirationOf(); r.kind {
+	switch expiration := e.expirationOf(r.dialog); r.kind {
 	case KindPing:
 		m = &Ping{
 			Version:    version,
@@ -256,7 +261,7 @@ func (e *Engine) late(r *request) {
 	case r.parts > 0:
 		// There is no more to the answer than this.
 		e.end(r, reply{nodes: r.nodes})
-	case r.tries >= maxTries:
+	case r.tries >= maxTries || r.kind == KindPing && r.tries >= pingTries:
 		e.end(r, reply{err: ErrTimeout, silence: e.heard == r.heard})
 	case r.kind == KindPing || r.tries > 1:
 		e.try(r)
