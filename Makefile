@@ -24,7 +24,7 @@ ARGS   ?=
 MODULE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop test-libsecp256k1 rename clean
+.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop test-libsecp256k1 soak rename clean
 
 help: ## list the commands
 	@echo "parley: a devp2p stack. The commands:"
@@ -83,6 +83,9 @@ test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs i
 	  sudo=$$(command -v sudo || true); \
 	  $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends libsecp256k1-dev pkg-config gcc libc6-dev; } >/dev/null
 	@CGO_ENABLED=1 $(RUNTESTS) . -tags=libsecp256k1 $(RACE) -shuffle=on ./...
+
+soak: ## run the long forms of tests
+	@go test -count=1 -timeout=60m -run '^TestL10' ./p2p -soak
 
 rename: ## give the library another module path: make rename MODULE=example.org/parley
 	@test -n "$(MODULE)" || { echo 'usage: make rename MODULE=example.org/parley'; exit 2; }

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -160,10 +161,16 @@ func TestStopTellsEveryPeer(t *testing.T) {
 	})
 }
 
+var soak = flag.Bool("soak", false, "run the long forms of tests, as make soak does")
+
 // L10: Stop at any point of the life of connections ends within two seconds and
-// leaves no goroutine and no connection; the same key starts again.
+// leaves no goroutine and no connection; the same key starts again. It is 300
+// random times, and 10,000 in make soak.
 func TestL10StopAtAnyPoint(t *testing.T) {
-	const rounds = 300
+	rounds := 300
+	if *soak {
+		rounds = 10_000
+	}
 	rng := rand.New(rand.NewPCG(10, 10))
 	var longest time.Duration
 	for range rounds {
@@ -192,6 +199,17 @@ func TestL10StopAtAnyPoint(t *testing.T) {
 				}
 			}
 			b.Stop()
+
+			again := &Server{Config: a.Config}
+			listener, err := a.host.Listen(30303)
+			if err != nil {
+				w.Fatalf("stopped after %v: %v", after, err)
+			}
+			again.Listener = listener
+			if err := again.Start(); err != nil {
+				w.Errorf("stopped after %v: Start again = %v", after, err)
+			}
+			again.Stop()
 		})
 	}
 	if longest >= 2*time.Second {
