@@ -96,13 +96,17 @@ func TestG2(t *testing.T) {
 	flood := newStranger(t, 3, "23.0.0.1:1000")
 	now := epoch
 	send := func(from netip.AddrPort) {
-		data := flood.random(h.id, flood.nonce())
+		n := flood.nonce()
+		data := flood.random(h.id, n)
 		h.Receive(now, from, data)
 		out := h.Take()
 		sent := 0
 		for _, p := range out.Packets {
 			if p.To == from {
 				sent += len(p.Data)
+				if flood.sent%100 == 0 && flood.open(p.Data).nonce != n {
+					t.Fatalf("a packet from %v gets the challenge of another", from)
+				}
 			} else if p.To != honest.addr { // which is checked meanwhile
 				t.Fatalf("a packet from %v is answered to %v", from, p.To)
 			}
@@ -623,9 +627,12 @@ func TestG10(t *testing.T) {
 	if got := s.packets(epoch, h, fresh); len(got) != 1 || s.plain(got[0]).kind != KindPong {
 		t.Error("the session does not survive")
 	}
-	// Answers to calls: the second is not for anybody.
+	// Answers to calls: not by another node, and not twice.
 	h.Ping(epoch, s.node)
 	m := s.plain(s.take(h)[0])
+	other := newStranger(t, 14, "22.0.0.2:30303")
+	other.join(epoch, h)
+	quiet(t, h, other.addr, other.message(h.id, other.nonce(), appendPong(nil, m.id, 1, h.addr)), DropNoCall)
 	pong := s.message(h.id, s.nonce(), appendPong(nil, m.id, 1, h.addr))
 	s.packets(epoch, h, pong)
 	quiet(t, h, s.addr, pong, DropReplay)
@@ -697,6 +704,21 @@ func TestNoEndpoint(t *testing.T) {
 	}
 	if _, live := h.table.Len(); live != 0 {
 		t.Error("it is live without having answered")
+	}
+}
+
+// A node that says it is at an address where strangers are not contacted gets
+// its answers and no place in the table.
+func TestEndpointRefused(t *testing.T) {
+	for _, at := range []string{"10.0.0.1:30303", "127.0.0.1:30303", "22.0.0.1:53", "[fe80::1]:30303"} {
+		w := newWorld(t, 15)
+		h := w.add()
+		s := newStranger(t, 16, "22.0.0.1:30303")
+		s.node = signed(t, s.key, 1, netip.MustParseAddrPort(at))
+		s.join(epoch, h)
+		if all, _ := h.table.Len(); all != 0 || len(h.calls.open) != 0 {
+			t.Errorf("%s: %d nodes in the table, %d calls", at, all, len(h.calls.open))
+		}
 	}
 }
 

@@ -1,0 +1,80 @@
+package discv5
+
+import "testing"
+
+// A handshake that the other side does not take leaves the session usable: who
+// goes on with the old keys is answered with them.
+func TestOldKeys(t *testing.T) {
+	w := newWorld(t, 60)
+	h := w.add()
+	s := newStranger(t, 60, "22.0.0.1:30303")
+	s.join(epoch, h)
+	h.Advance(epoch)
+	h.Take()
+	read, write := s.read, s.write
+	h.Ping(epoch, s.node)
+	call := s.take(h)[0]
+	s.accept(epoch, h, call) // the stranger forgets what came of it
+	s.read, s.write = read, write
+	for range 3 {
+		got := s.packets(epoch, h, s.message(h.id, s.nonce(), appendPing(nil, ownID(1), 1)))
+		if len(got) != 1 {
+			t.Fatalf("%d packets in answer, want 1; drops %v", len(got), h.stats.Dropped)
+		}
+		if m := s.plain(got[0]); m.kind != KindPong {
+			t.Errorf("answered with %v", m.kind)
+		}
+	}
+	if n := h.stats.HandshakesIn; n != 1 {
+		t.Errorf("%d handshakes, want the first only", n)
+	}
+}
+
+// A handshake has the record of this node if the challenge tells of none or an
+// older one.
+func TestRecordInHandshake(t *testing.T) {
+	for seq, want := range map[uint64]bool{0: true, 1: true, 2: false, 3: false} {
+		w := newWorld(t, 61)
+		h := w.add()
+		if err := h.SetSelf(signed(t, h.key, 2, h.addr)); err != nil {
+			t.Fatal(err)
+		}
+		s := newStranger(t, 61, "22.0.0.1:30303")
+		h.Ping(epoch, s.node)
+		first := s.open(s.take(h)[0])
+		b := s.codec.appendWhoareyou(nil, s.iv(), first.nonce, [idNonceSize]byte{1}, seq)
+		s.codec.mask(maskOf(h.id), b)
+		p := s.open(s.packets(epoch, h, b)[0])
+		if got := len(p.record) > 0; got != want {
+			t.Errorf("own sequence number 2, challenge %d: record %v, want %v", seq, got, want)
+		}
+	}
+}
+
+// Sessions stay within their limit, and the lists agree with the map.
+func TestSessionLimit(t *testing.T) {
+	w := newWorld(t, 62)
+	c := newSessions(8)
+	for i := range 100 {
+		at := place{id: randomID(w.rng)}
+		s := c.install(at, nil, newKeys([keySize]byte{}, [keySize]byte{}, uint64(i)))
+		if i%2 == 0 {
+			c.prove(s)
+		}
+		if c.proven.n+c.strangers.n != len(c.all) || len(c.all) > 8 || c.proven.n > 6 {
+			t.Fatalf("%d sessions: %d proven, %d strangers", len(c.all), c.proven.n, c.strangers.n)
+		}
+		for _, l := range []*sessionList{&c.proven, &c.strangers} {
+			n := 0
+			for s := l.newest; s != nil; s = s.older {
+				n++
+				if c.all[s.place] != s {
+					t.Fatal("a session in a list is not in the map")
+				}
+			}
+			if n != l.n {
+				t.Fatalf("a list of %d sessions says it has %d", n, l.n)
+			}
+		}
+	}
+}
