@@ -107,12 +107,8 @@ func (t *Table) usable(n *enode.Node) bool {
 func (t *Table) enter(now time.Time, n *enode.Node, proven bool) *entry {
 	b, nets := t.bucketOf(n.ID()), t.netsOf(n)
 	if i := b.replacement(n.ID()); i >= 0 {
-		// It takes part as it is known best, and as one that was seen now.
-		known := t.takeReplacement(b, i)
-		if !proven && known.node.Seq() >= n.Seq() {
-			n, nets = known.node, known.nets
-			proven = known.proven
-		}
+		n, proven = t.takeReplacement(b, i).merge(n, proven)
+		nets = t.netsOf(n)
 	}
 	gone, ok := t.makeRoom(b, nets, proven)
 	if !ok {

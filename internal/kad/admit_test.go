@@ -134,9 +134,67 @@ func TestReplacement(t *testing.T) {
 	wantWhere(t, table, "unverified", nodes[22]) // it is checked before it is told
 	check(t, table)
 
+	if got, ok := table.Get(nodes[39].ID()); !ok || got != nodes[39] {
+		t.Errorf("Get = %v, %v for a node that waits", got, ok)
+	}
 	table.Remove(at, nodes[39].ID())
 	wantWhere(t, table, "", nodes[39])
+	if got, ok := table.Get(nodes[39].ID()); ok {
+		t.Errorf("Get = %v for a node that was removed", got)
+	}
 	check(t, table)
+}
+
+// What a node that waits becomes when something else is said of it.
+func TestReplacementMerge(t *testing.T) {
+	const a, b = "80.1.1.1:1", "80.2.2.2:1"
+	seq := func(n uint64, addr string) *enode.Node { return signed(t, 1, n, at4(addr)...) }
+	bare := func(addr string) *enode.Node {
+		return enode.NewV4(seq(1, a).PublicKey(), node(0, addr).Addr(), 1, 1)
+	}
+	for _, c := range []struct {
+		name       string
+		old        *enode.Node
+		wasProven  bool
+		new        *enode.Node
+		proven     bool
+		replaced   bool
+		wantProven bool
+	}{
+		{"told of a newer record", seq(1, a), true, seq(2, a), false, true, true},
+		{"told of a newer record elsewhere", seq(1, a), true, seq(2, b), false, true, false},
+		{"told of an older record elsewhere", seq(2, a), true, seq(1, b), false, false, true},
+		{"told of another place", bare(a), false, bare(b), false, false, false},
+		{"proved without the record", seq(2, a), false, bare(a), true, false, true},
+		{"proved elsewhere without record", seq(2, a), false, bare(b), true, true, true},
+		{"proved with a newer record", seq(1, a), false, seq(2, a), true, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			table := newTable(Config{})
+			verified(table, nodesAt(enode.LogDistance(self, c.old.ID()), BucketSize)...)
+			tell := func(n *enode.Node, proven bool) {
+				if proven {
+					table.Verified(at, n)
+				} else {
+					table.Seen(at, n)
+				}
+			}
+			tell(c.old, c.wasProven)
+			tell(c.new, c.proven)
+			want := c.old
+			if c.replaced {
+				want = c.new
+			}
+			if got, _ := table.Get(c.old.ID()); got != want {
+				t.Errorf("the table has seq %d at %v, want seq %d at %v", got.Seq(), got.Addr(), want.Seq(), want.Addr())
+			}
+			b := table.bucketOf(c.old.ID())
+			if got := b.replacements[b.replacement(c.old.ID())].proven; got != c.wantProven {
+				t.Errorf("proven = %v, want %v", got, c.wantProven)
+			}
+			check(t, table)
+		})
+	}
 }
 
 // G5: nodes that are live keep their places, however many others prove theirs.

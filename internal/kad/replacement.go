@@ -27,6 +27,21 @@ func (t *Table) takeReplacement(b *bucket, i int) replacement {
 	return r
 }
 
+// merge returns the same node as it is known best after n was told or proven, and
+// whether that endpoint was proven. The rules are those for nodes in the table.
+func (r replacement) merge(n *enode.Node, proven bool) (*enode.Node, bool) {
+	switch {
+	case proven && (n.Seq() >= r.node.Seq() || !covers(r.node, n)):
+		return n, true
+	case proven:
+		return r.node, true
+	case n.Seq() > r.node.Seq():
+		return n, r.proven && covers(n, r.node)
+	default:
+		return r.node, r.proven
+	}
+}
+
 // wait puts n, which is nowhere in the table, among the replacements of its
 // bucket, if it may wait there. The networks of those who wait are bounded like
 // those of the table, apart from it.
