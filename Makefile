@@ -18,10 +18,13 @@ RACE := $(shell command -v $$(go env CC) >/dev/null 2>&1 && echo -race)
 PLATFORMS := linux/amd64 linux/arm64 linux/386 darwin/arm64 windows/amd64
 
 # T is how long `make fuzz` gives each target, ARGS goes to the program that
-# `make run` starts, MODULE is the path that `make rename` gives the library.
+# `make run` starts, MODULE is the path that `make rename` gives the library, ID
+# and SHORT are for `make bench`.
 T      ?= 30s
 ARGS   ?=
 MODULE ?=
+ID     ?=
+SHORT  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop test-libsecp256k1 soak rename clean
@@ -72,8 +75,8 @@ fuzz: ## run every fuzz target for T: make fuzz T=5m
 	  while read -r pkg target; do echo "fuzz: $$pkg $$target"; \
 	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) "$$pkg" || exit 1; done) || exit 1; done
 
-bench: ## run the library's benchmarks
-	@go test -run '^$$' -bench . -benchmem ./...
+bench: ## compare with the reference: make bench ID=B2 for a row, SHORT=1 in short
+	@cd interop/bench && go run ./cmd/compare $(if $(ID),-id $(ID)) $(if $(SHORT),-short)
 
 interop: $(RUNTESTS) ## test against other implementations, which it installs first
 	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=30m ./...

@@ -1,0 +1,2 @@
+// Package nodedb holds benchmarks of the reference's node database.
+package nodedb
