@@ -1,10 +1,10 @@
 package dnsdisc
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"parley/enode"
 	"parley/internal/secp"
@@ -35,11 +35,8 @@ func New(seq uint64, nodes []*enode.Node, links []Link) (*Tree, error) {
 	if len(nodes)+len(links) > MaxEntries {
 		return nil, fmt.Errorf("dnsdisc: make tree: %w", ErrTooMany)
 	}
-	t := &Tree{entries: make(map[hash]string)}
-	t.nodes = slices.SortedFunc(slices.Values(nodes), func(a, b *enode.Node) int { return a.ID().Compare(b.ID()) })
-	t.links = slices.SortedFunc(slices.Values(links), func(a, b Link) int {
-		return bytes.Compare([]byte(a.String()), []byte(b.String()))
-	})
+	t := &Tree{entries: make(map[hash]string), nodes: slices.Clone(nodes), links: slices.Clone(links)}
+	t.sort()
 
 	var texts []string
 	for i, n := range t.nodes {
@@ -66,6 +63,12 @@ func New(seq uint64, nodes []*enode.Node, links []Link) (*Tree, error) {
 		return nil, fmt.Errorf("dnsdisc: make tree: %w", ErrTooMany)
 	}
 	return t, nil
+}
+
+// sort brings nodes and links into the order in which they are told.
+func (t *Tree) sort() {
+	slices.SortFunc(t.nodes, func(a, b *enode.Node) int { return a.ID().Compare(b.ID()) })
+	slices.SortFunc(t.links, func(a, b Link) int { return strings.Compare(a.String(), b.String()) })
 }
 
 // build adds the entries and the branches above them, level by level, and
