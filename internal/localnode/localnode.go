@@ -1,5 +1,5 @@
 // Package localnode keeps the local node's own record: its entries, its sequence
-// number and its signature.
+// number and its signature, and the endpoint that other nodes say it has.
 //
 // A Local is a core: its owner calls it under one mutex.
 package localnode
@@ -22,12 +22,19 @@ type Local struct {
 	key     *enode.PrivateKey
 	entries map[string]enr.Entry
 	node    *enode.Node
+
+	// By family, true for IPv6.
+	elections map[bool]*election
+	fixed     map[bool]bool
 }
 
 // New returns a Local without entries whose first record has the sequence number
 // seq. A record with a key and nothing else can always be signed.
 func New(key *enode.PrivateKey, seq uint64) (*Local, error) {
-	l := &Local{key: key, entries: make(map[string]enr.Entry)}
+	l := &Local{
+		key: key, entries: make(map[string]enr.Entry),
+		elections: make(map[bool]*election), fixed: make(map[bool]bool),
+	}
 	if err := l.sign(seq, l.entries); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,120 @@
+package localnode
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/enr"
+	"parley/internal/netaddr"
+)
+
+const (
+	// minVoters is how many networks must have voted lately before a vote counts,
+	// and a winner needs two thirds of them: who holds a few networks cannot move
+	// us, nor keep us from moving.
+	minVoters = 10
+
+	// maxVotes bounds the networks whose votes are kept, for each family.
+	maxVotes = 500
+
+	// voteLife is how long a vote counts.
+	voteLife = 30 * time.Minute
+
+	// changeAfter is the time between two changes of an endpoint: each change is
+	// a new record that the network has to learn.
+	changeAfter = 5 * time.Minute
+)
+
+// An election learns the endpoint of one address family from what other nodes
+// say it is. Each network (an IPv4 /24 or IPv6 /48) has one vote, its latest.
+type election struct {
+	votes   map[netip.Prefix]vote
+	order   []netip.Prefix // of votes, oldest first
+	counts  map[netip.AddrPort]int
+	elected netip.AddrPort
+	changed time.Time // when elected last changed; zero if never
+}
+
+type vote struct {
+	endpoint netip.AddrPort
+	at       time.Time
+}
+
+func newElection() *election {
+	return &election{votes: make(map[netip.Prefix]vote), counts: make(map[netip.AddrPort]int)}
+}
+
+// cast takes a vote and reports whether the elected endpoint is another one now.
+func (e *election) cast(now time.Time, from netip.Addr, endpoint netip.AddrPort) bool {
+	key := netaddr.NetKey(from)
+	if _, ok := e.votes[key]; ok {
+		e.drop(key)
+	}
+	e.votes[key] = vote{endpoint, now}
+	e.order = append(e.order, key)
+	e.counts[endpoint]++
+	for len(e.order) > maxVotes || now.Sub(e.votes[e.order[0]].at) > voteLife {
+		e.drop(e.order[0])
+	}
+	won := len(e.order) >= minVoters && 3*e.counts[endpoint] >= 2*len(e.order)
+	if !won || endpoint == e.elected || !e.changed.IsZero() && now.Sub(e.changed) < changeAfter {
+		return false
+	}
+	e.elected, e.changed = endpoint, now
+	return true
+}
+
+// drop forgets the vote of a network.
+func (e *election) drop(key netip.Prefix) {
+	endpoint := e.votes[key].endpoint
+	if e.counts[endpoint]--; e.counts[endpoint] == 0 {
+		delete(e.counts, endpoint)
+	}
+	delete(e.votes, key)
+	i := slices.Index(e.order, key)
+	e.order = slices.Delete(e.order, i, i+1)
+}
+
+// Vote takes what the node at from says our UDP endpoint is. Only answers that
+// were asked for may be passed in. It reports whether the record changed: then it
+// has the elected address and UDP port.
+//
+// Votes of nodes that are not on the public network do not count, nor do votes
+// for an address that is not public, nor any about a family that SetStatic fixed.
+func (l *Local) Vote(now time.Time, from netip.Addr, endpoint netip.AddrPort) (changed bool, err error) {
+	from = netaddr.Normalize(from)
+	addr := netaddr.Normalize(endpoint.Addr())
+	family := addr.Is6()
+	switch {
+	case netaddr.ClassOf(from) != netaddr.Public || netaddr.ClassOf(addr) != netaddr.Public:
+		return false, nil
+	case from.Is6() != family || endpoint.Port() == 0 || l.fixed[family]:
+		return false, nil
+	}
+	e := l.elections[family]
+	if e == nil {
+		e = newElection()
+		l.elections[family] = e
+	}
+	if !e.cast(now, from, netip.AddrPortFrom(addr, endpoint.Port())) {
+		return false, nil
+	}
+	before := l.node
+	err = l.Set(udpEndpoint(e.elected)...)
+	return l.node != before, err
+}
+
+// SetStatic fixes the address of one family: votes no longer change it.
+func (l *Local) SetStatic(endpoint netip.AddrPort) error {
+	endpoint = netip.AddrPortFrom(netaddr.Normalize(endpoint.Addr()), endpoint.Port())
+	l.fixed[endpoint.Addr().Is6()] = true
+	return l.Set(Endpoint(endpoint)...)
+}
+
+func udpEndpoint(ap netip.AddrPort) []enr.Entry {
+	if ap.Addr().Is4() {
+		return []enr.Entry{enr.IP4(ap.Addr()), enr.UDP(ap.Port())}
+	}
+	return []enr.Entry{enr.IP6(ap.Addr()), enr.UDP6(ap.Port())}
+}
