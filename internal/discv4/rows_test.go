@@ -190,6 +190,9 @@ func TestF6Amplification(t *testing.T) {
 		if got := s.in; len(got) != 2 || got[0].Message.Kind() != KindPong || got[1].Message.Kind() != KindPing {
 			t.Fatalf("answers %v", s.take())
 		}
+		if len(data) != 113 {
+			t.Errorf("the smallest PING has %d bytes", len(data))
+		}
 		if size := s.in[0].Size; 2*size > 3*len(data) {
 			t.Errorf("%v: PING of %d bytes, PONG of %d", at, len(data), size)
 		}
