@@ -1,0 +1,245 @@
+package discover
+
+import (
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+
+	"parley/internal/discv4"
+	"parley/internal/discv5"
+)
+
+const (
+	// bufferSize is one byte more than any packet, so that the beginning of a
+	// longer one is not taken for a whole one.
+	bufferSize = max(discv4.MaxSize, discv5.MaxPacket) + 1
+
+	// batchSize is how many packets one system call reads or writes.
+	batchSize = 8
+
+	// batches is how many batches a socket has: one being filled, one being
+	// opened, one being acted on. When all are in use the system's own buffer is
+	// the queue, and it is bounded.
+	batches = 3
+)
+
+// A socket is a UDP socket with its batches.
+type socket struct {
+	conn  net.PacketConn
+	plain plainConn // conn, or an adapter to it
+	many  manyConn  // nil where packets are read one by one
+	free  chan *batch
+
+	// Memory for a batch to be written. Owned by the loop.
+	out   []ipv4.Message
+	addrs [batchSize]net.UDPAddr
+	ips   [batchSize][16]byte
+}
+
+// plainConn is what is used of *net.UDPConn, without memory for addresses.
+type plainConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+}
+
+// manyConn reads and writes several packets with one system call.
+type manyConn interface {
+	ReadBatch(ms []ipv4.Message, flags int) (int, error)
+	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+}
+
+// A batch is memory for packets on their way from a socket through the opener to
+// the engines and back.
+type batch struct {
+	socket  *socket
+	packets []packet
+	n       int // of packets, those in use
+	ms      []ipv4.Message
+}
+
+// A packet is what was received, and what became of it so far.
+type packet struct {
+	buffer []byte
+	data   []byte // of buffer
+	from   netip.AddrPort
+	kind   kind
+	v4     *discv4.Packet
+	drop   error // why v4 refuses it
+}
+
+func newSocket(conn net.PacketConn) *socket {
+	s := &socket{conn: conn, free: make(chan *batch, batches)}
+	if plain, ok := conn.(plainConn); ok {
+		s.plain = plain
+	} else {
+		s.plain = adapter{conn}
+	}
+	size := 1
+	if udp, ok := conn.(*net.UDPConn); ok && runtime.GOOS == "linux" {
+		size = batchSize
+		if localAddr(conn).Addr().Is4() {
+			s.many = ipv4.NewPacketConn(udp)
+		} else {
+			s.many = ipv6.NewPacketConn(udp)
+		}
+		s.out = make([]ipv4.Message, batchSize)
+		for i := range s.out {
+			s.out[i].Buffers = make([][]byte, 1)
+			s.out[i].Addr = &s.addrs[i]
+		}
+	}
+	for range batches {
+		b := &batch{socket: s, packets: make([]packet, size)}
+		memory := make([]byte, size*bufferSize)
+		for i := range b.packets {
+			b.packets[i].buffer = memory[i*bufferSize : (i+1)*bufferSize]
+		}
+		if s.many != nil {
+			b.ms = make([]ipv4.Message, size)
+			for i := range b.ms {
+				b.ms[i].Buffers = [][]byte{b.packets[i].buffer}
+			}
+		}
+		s.free <- b
+	}
+	return s
+}
+
+// read waits for packets and fills b with those that are there.
+func (s *socket) read(b *batch) error {
+	b.n = 0
+	if s.many == nil {
+		p := &b.packets[0]
+		n, from, err := s.plain.ReadFromUDPAddrPort(p.buffer)
+		if err != nil {
+			return err
+		}
+		p.set(n, from)
+		b.n = 1
+		return nil
+	}
+	n, err := s.many.ReadBatch(b.ms, 0)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		from, _ := b.ms[i].Addr.(*net.UDPAddr)
+		b.packets[i].set(b.ms[i].N, from.AddrPort())
+	}
+	b.n = n
+	return nil
+}
+
+func (p *packet) set(n int, from netip.AddrPort) {
+	p.data = p.buffer[:n]
+	p.from = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port())
+	p.kind, p.v4, p.drop = 0, nil, nil
+}
+
+// An outgoing is a packet to write.
+type outgoing struct {
+	to   netip.AddrPort
+	data []byte
+}
+
+// write sends packets in their order. A packet that cannot be sent is lost, as it
+// might be on its way; write returns how many were, and the last reason.
+func (s *socket) write(ps []outgoing) (lost int, last error) {
+	for len(ps) > 0 {
+		if s.many == nil || len(ps) == 1 {
+			if _, err := s.plain.WriteToUDPAddrPort(ps[0].data, ps[0].to); err != nil {
+				lost, last = lost+1, err
+			}
+			ps = ps[1:]
+			continue
+		}
+		n := min(len(ps), len(s.out))
+		for i, p := range ps[:n] {
+			s.out[i].Buffers[0] = p.data
+			s.ips[i] = p.to.Addr().As16()
+			s.addrs[i].IP, s.addrs[i].Port = s.ips[i][:], int(p.to.Port())
+		}
+		sent, err := s.many.WriteBatch(s.out[:n], 0)
+		if err != nil {
+			// The error is that of the first packet not sent.
+			lost, last = lost+1, err
+			sent = max(sent, 0) + 1
+		}
+		ps = ps[min(sent, n):]
+	}
+	return lost, last
+}
+
+// adapter makes a plainConn of any net.PacketConn.
+type adapter struct{ net.PacketConn }
+
+func (a adapter) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	n, from, err := a.ReadFrom(b)
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	return n, addrPort(from), nil
+}
+
+func (a adapter) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return a.WriteTo(b, net.UDPAddrFromAddrPort(to))
+}
+
+// addrPort returns what a is, or the zero AddrPort if it is no UDP address.
+func addrPort(a net.Addr) netip.AddrPort {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok || udp == nil {
+		return netip.AddrPort{}
+	}
+	at := udp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+}
+
+func localAddr(conn net.PacketConn) netip.AddrPort { return addrPort(conn.LocalAddr()) }
+
+// sockets are the sockets of a Service, by family.
+type sockets struct {
+	all    []*socket
+	v4, v6 *socket // nil if there is none for the family
+	close  sync.Once
+}
+
+// newSockets tells which socket is for which family: one bound to an address is
+// for its family only.
+func newSockets(conn, conn6 net.PacketConn) *sockets {
+	s := &sockets{all: []*socket{newSocket(conn)}}
+	s.v4, s.v6 = s.all[0], s.all[0]
+	if conn6 != nil {
+		s.all = append(s.all, newSocket(conn6))
+		s.v6 = s.all[1]
+		return s
+	}
+	switch at := localAddr(conn).Addr(); {
+	case at.Is4():
+		s.v6 = nil
+	case at.Is6() && !at.IsUnspecified():
+		s.v4 = nil
+	}
+	return s
+}
+
+// of returns the socket for packets to an address, or nil.
+func (s *sockets) of(to netip.Addr) *socket {
+	if to.Is4() {
+		return s.v4
+	}
+	return s.v6
+}
+
+// shut closes all sockets, once.
+func (s *sockets) shut() {
+	s.close.Do(func() {
+		for _, one := range s.all {
+			one.conn.Close() // an error says that it was closed already
+		}
+	})
+}
