@@ -131,6 +131,12 @@ func TestRequests(t *testing.T) {
 	if err := b.Answer(w.now, b.talks[0], nil); !errors.Is(err, ErrTalkOver) {
 		t.Errorf("second answer: %v", err)
 	}
+	if r := w.result(a, a.TalkRequest(w.now, b.node, "echo", make([]byte, MaxTalkRequest-3))); !errors.Is(r.Err, ErrTooLarge) {
+		t.Errorf("TALKREQ of one byte too many: %v", r.Err)
+	}
+	if r := w.result(a, a.FindNode(w.now, b.node, []uint{1, 257})); !errors.Is(r.Err, ErrDistance) {
+		t.Errorf("FINDNODE of distance 257: %v", r.Err)
+	}
 	// A request that is too long for a handshake goes behind a PING.
 	b.sessions = newSessions(10)
 	a.sessions = newSessions(10)

@@ -102,11 +102,11 @@ func (e *Engine) FindNode(now time.Time, n *enode.Node, distances []uint) Call {
 	distances = slices.Compact(distances)
 	if len(distances) > 0 && distances[len(distances)-1] > 256 {
 		e.finished(Result{Call: id, Node: n, Err: ErrDistance})
-		return id
+	} else {
+		e.ask(now, n, distances, func(_ time.Time, c *call) {
+			e.finished(Result{Call: id, Node: n, Nodes: c.nodes.nodes, RTT: c.rtt, Err: c.err})
+		})
 	}
-	e.ask(now, n, distances, func(_ time.Time, c *call) {
-		e.finished(Result{Call: id, Node: n, Nodes: c.nodes.nodes, RTT: c.rtt, Err: c.err})
-	})
 	e.settle(now)
 	return id
 }
@@ -131,13 +131,13 @@ func (e *Engine) TalkRequest(now time.Time, n *enode.Node, protocol string, payl
 	id := e.newID()
 	if len(protocol)+len(payload) > MaxTalkRequest {
 		e.finished(Result{Call: id, Node: n, Err: ErrTooLarge})
-		return id
+	} else {
+		e.request(now, n, KindTalkReq, func(b []byte, req requestID) []byte {
+			return appendTalkReq(b, req, protocol, payload)
+		}, func(_ time.Time, c *call) {
+			e.finished(Result{Call: id, Node: n, Talk: c.payload, RTT: c.rtt, Err: c.err})
+		})
 	}
-	e.request(now, n, KindTalkReq, func(b []byte, req requestID) []byte {
-		return appendTalkReq(b, req, protocol, payload)
-	}, func(_ time.Time, c *call) {
-		e.finished(Result{Call: id, Node: n, Talk: c.payload, RTT: c.rtt, Err: c.err})
-	})
 	e.settle(now)
 	return id
 }

@@ -92,6 +92,7 @@ func (e *Engine) talk(now time.Time, s *session, m message) Drop {
 // 10 seconds ago or its session is gone.
 func (e *Engine) Answer(now time.Time, t TalkRequest, response []byte) error {
 	e.begin(now)
+	defer e.settle(now)
 	if len(response) > MaxTalkResponse {
 		return ErrTooLarge
 	}
