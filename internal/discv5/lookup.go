@@ -1,6 +1,7 @@
 package discv5
 
 import (
+	"slices"
 	"time"
 
 	"parley/enode"
@@ -49,19 +50,70 @@ func (e *Engine) proceed(now time.Time, l *lookup) {
 			break
 		}
 		e.ask(now, n, l.distances(n), func(now time.Time, c *call) {
-			if c.err != nil {
-				l.Fail(n.ID())
-			} else {
+			if rest := l.rest(c); c.err == nil && len(rest) > 0 {
 				e.learn(now, l, c)
-				l.Answer(n.ID(), c.nodes.nodes)
+				e.ask(now, n, rest, func(now time.Time, more *call) {
+					more.nodes.nodes = append(c.nodes.nodes, more.nodes.nodes...)
+					more.err = nil // the node did answer
+					e.answer(now, l, more)
+				})
+				return
 			}
-			e.proceed(now, l)
+			e.answer(now, l, c)
 		})
 	}
 	if l.Done() && e.lookups[l.id] != nil {
 		delete(e.lookups, l.id)
 		l.done(now, l)
 	}
+}
+
+// answer tells the lookup what came of asking a node, and goes on.
+func (e *Engine) answer(now time.Time, l *lookup, c *call) {
+	if c.err != nil {
+		l.Fail(c.node.ID())
+	} else {
+		e.learn(now, l, c)
+		l.Answer(c.node.ID(), l.nearest(c.nodes.nodes))
+	}
+	e.proceed(now, l)
+}
+
+// nearest returns those of an answer that a lookup looks at.
+func (l *lookup) nearest(nodes []*enode.Node) []*enode.Node {
+	slices.SortFunc(nodes, func(a, b *enode.Node) int { return enode.CompareDistance(l.Target(), a.ID(), b.ID()) })
+	return nodes[:min(len(nodes), kad.BucketSize)]
+}
+
+// neighbourhood is how much further from the target than the nearest node seen,
+// as logarithmic distance, a node may be to be asked twice.
+const neighbourhood = 5
+
+// rest returns the distances at which a node near the target knows more than one
+// answer holds. The answerer does not know the target and cuts off at random, so
+// that of the 16 nearest nodes the last ones would be missing.
+func (l *lookup) rest(c *call) []uint {
+	near := uint(enode.LogDistance(c.node.ID(), l.Target())) <= l.near+neighbourhood
+	if len(c.nodes.nodes) < maxNodes || !near {
+		return nil
+	}
+	sum := 0
+	for i, d := range c.distances {
+		count := 0
+		for _, n := range c.nodes.nodes {
+			if uint(enode.LogDistance(c.node.ID(), n.ID())) == d {
+				count++
+			}
+		}
+		if sum += count; sum < maxNodes {
+			continue
+		}
+		if count == kad.BucketSize {
+			i++ // all that there can be
+		}
+		return c.distances[i:]
+	}
+	return nil
 }
 
 // learn takes note of the nodes in an answer.

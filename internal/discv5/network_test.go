@@ -216,3 +216,30 @@ func TestPartition(t *testing.T) {
 		t.Errorf("%d live nodes a minute after the partition, want 1", live)
 	}
 }
+
+// An answer holds 16 nodes, chosen without knowing the target. Lookups find the
+// nearest all the same, in a network where buckets are full.
+func TestLookupFullBuckets(t *testing.T) {
+	w := newWorld(t, 99)
+	boot := w.add()
+	for range 99 {
+		w.add(func(c *Config) { c.Bootnodes = []*enode.Node{boot.node} })
+	}
+	w.run(15*time.Second, nil)
+	good, total := 0, 0
+	for i := range 30 {
+		h := w.hosts[1+i*3]
+		target := randomID(w.rng)
+		r := w.result(h, h.Lookup(w.now, target))
+		for _, id := range w.nearest(target, 16, h) {
+			total++
+			if slices.ContainsFunc(r.Nodes, func(n *enode.Node) bool { return n.ID() == id }) {
+				good++
+			}
+		}
+	}
+	if good*1000 < total*995 {
+		t.Errorf("lookups found %d of the %d nearest nodes, want 99.5 %%", good, total)
+	}
+	t.Logf("%d of %d", good, total)
+}
