@@ -26,8 +26,6 @@ const (
 	metaVersion = 2
 	metaLen     = 64 // magic 4, version 4, page size 4, flags 4, root 8, sequence 8, freelist 8, pages 8, txid 8, checksum 8
 
-	noFreelist = ^uint64(0)
-
 	maxPageDepth   = 16
 	maxBucketDepth = 2
 )
@@ -63,10 +61,7 @@ func check(data []byte) error {
 	if err := c.bucket(le.Uint64(m[16:]), 0); err != nil {
 		return err
 	}
-	if id := le.Uint64(m[32:]); id != noFreelist {
-		return c.freelist(id)
-	}
-	return nil
+	return c.freelist(le.Uint64(m[32:]))
 }
 
 // newestMeta returns the meta that bbolt would use, or nil if neither is valid.
@@ -115,11 +110,13 @@ func (c *checker) bucket(root uint64, depth int) error {
 	if depth > maxBucketDepth {
 		return errors.New("too many buckets in each other")
 	}
-	var last []byte // key
-	return c.tree(root, &last, depth, 0)
+	var last []byte
+	return c.tree(root, &last, nil, depth, 0)
 }
 
-func (c *checker) tree(id uint64, last *[]byte, depth, level int) error {
+// tree checks page id and what is below it. last is the key before it, low the key
+// under which it stands in the branch above.
+func (c *checker) tree(id uint64, last *[]byte, low []byte, depth, level int) error {
 	if level > maxPageDepth {
 		return errors.New("too many pages above each other")
 	}
@@ -129,7 +126,7 @@ func (c *checker) tree(id uint64, last *[]byte, depth, level int) error {
 	}
 	switch binary.NativeEndian.Uint16(p[8:]) {
 	case leafPage:
-		return c.leaf(p, last, depth)
+		return c.leaf(p, last, low, depth)
 	case branchPage:
 	default:
 		return fmt.Errorf("page %d: unexpected kind", id)
@@ -140,10 +137,14 @@ func (c *checker) tree(id uint64, last *[]byte, depth, level int) error {
 	}
 	for i := range n {
 		e := pageHeader + i*element
-		if _, err := span(p, e, p[e:], p[e+4:], nil); err != nil {
+		key, err := span(p, e, p[e:], p[e+4:], nil)
+		if err != nil {
 			return err
 		}
-		if err := c.tree(binary.NativeEndian.Uint64(p[e+8:]), last, depth, level+1); err != nil {
+		if bytes.Compare(key, low) < 0 || bytes.Compare(*last, key) >= 0 {
+			return errors.New("branches out of order")
+		}
+		if err := c.tree(binary.NativeEndian.Uint64(p[e+8:]), last, key, depth, level+1); err != nil {
 			return err
 		}
 	}
@@ -151,7 +152,7 @@ func (c *checker) tree(id uint64, last *[]byte, depth, level int) error {
 }
 
 // leaf checks a page of keys and values, which may be the value of another.
-func (c *checker) leaf(p []byte, last *[]byte, depth int) error {
+func (c *checker) leaf(p []byte, last *[]byte, low []byte, depth int) error {
 	le := binary.NativeEndian
 	n := int(le.Uint16(p[10:]))
 	if pageHeader+n*element > len(p) {
@@ -165,7 +166,7 @@ func (c *checker) leaf(p []byte, last *[]byte, depth int) error {
 		}
 		ksize := le.Uint32(p[e+8:])
 		key, value := both[:ksize], both[ksize:]
-		if ksize == 0 || bytes.Compare(*last, key) >= 0 {
+		if ksize == 0 || bytes.Compare(*last, key) >= 0 || bytes.Compare(key, low) < 0 {
 			return errors.New("keys out of order")
 		}
 		*last = key
@@ -196,7 +197,7 @@ func (c *checker) child(value []byte, depth int) error {
 		return errors.New("bad inline bucket")
 	}
 	var last []byte
-	return c.leaf(p, &last, depth)
+	return c.leaf(p, &last, nil, depth)
 }
 
 // freelist checks the list of unused pages: in order, and none in use.

@@ -105,9 +105,11 @@ func (db *DB) openFile(path string) error {
 	var file *bbolt.DB
 	err = guard(func() (err error) {
 		file, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:        time.Millisecond,
-			NoFreelistSync: true,
-			FreelistType:   bbolt.FreelistMapType,
+			Timeout:      time.Millisecond,
+			FreelistType: bbolt.FreelistMapType,
+			// Without a freelist in the file bbolt would look for free pages in
+			// a goroutine of its own, whose panics nobody can recover.
+			NoFreelistSync: false,
 			PageSize:       pageSize,
 			MaxSize:        MaxFile,
 			NoStatistics:   true,
