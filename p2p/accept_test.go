@@ -237,3 +237,20 @@ func TestHostNameOutsideNetRestrict(t *testing.T) {
 		t.Errorf("open = %v, want ErrRestricted", err)
 	}
 }
+
+// A server without a free slot dials no static node, unless it trusts it.
+func TestFullServerDoesNotDial(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.server(2, nil)
+		s := w.dialing(func(c *Config) { c.MaxPeers = -1 }, b.node())
+		w.pass(time.Minute)
+		if n := s.Stats().Dials; n != 0 {
+			t.Errorf("%d dials, want none", n)
+		}
+		s.AddTrustedPeer(b.node())
+		w.pass(time.Second)
+		if n := s.Stats().Dials; n != 1 || s.PeerCount() != 1 {
+			t.Errorf("%d dials, %d peers once it is trusted; want 1, 1", n, s.PeerCount())
+		}
+	})
+}

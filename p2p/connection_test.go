@@ -259,6 +259,7 @@ func TestReplacedConnectionEndsFirst(t *testing.T) {
 			a.AddPeer(b.node())
 			b.AddPeer(a.node())
 			w.pass(3 * time.Second)
+			before := replaced
 			for _, events := range told {
 				var types []string
 				for _, e := range events() {
@@ -279,6 +280,14 @@ func TestReplacedConnectionEndsFirst(t *testing.T) {
 			}
 			if a.PeerCount() != 1 || b.PeerCount() != 1 {
 				t.Errorf("round %d: %d and %d peers, want 1 each", round, a.PeerCount(), b.PeerCount())
+				return
+			}
+			lower := a
+			if newID(2*round).Compare(newID(2*round+1)) > 0 {
+				lower = b
+			}
+			if replaced > before && lower.Peers()[0].Inbound() {
+				t.Errorf("round %d: what stayed was not dialed by the lower ID", round)
 			}
 		})
 	}
@@ -369,5 +378,25 @@ func TestInboxAfterBurst(t *testing.T) {
 	}
 	if n := cap(q.msgs); n > 64 || in.queued() != 0 {
 		t.Errorf("room for %d messages, %d bytes counted; want at most 64, none", n, in.queued())
+	}
+}
+
+// A connection that is older than five seconds does not give way to one in the
+// other direction, whatever the IDs: that is refused.
+func TestOldConnectionStays(t *testing.T) {
+	for n := 2; n < 10; n++ { // IDs below and above ours
+		inWorld(t, func(w *world) {
+			b := w.server(n, func(c *Config) { c.NoDial = true })
+			s := w.dialing(nil, b.node())
+			w.pass(5 * time.Second)
+			kept := s.Peers()[0]
+			x := s.stranger(n)
+			x.exchange(x.hello())
+			x.wantReason(DiscAlreadyConnected)
+			w.pass(time.Second)
+			if ps := s.Peers(); len(ps) != 1 || ps[0] != kept {
+				t.Errorf("peers %v, want the one that was there", ps)
+			}
+		})
 	}
 }

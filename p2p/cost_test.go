@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -254,5 +255,52 @@ func TestCostMemory(t *testing.T) {
 		}
 		runtime.KeepAlive(payload)
 		runtime.KeepAlive(xs)
+	})
+}
+
+// While the memory for messages is used up, nothing more is read; if that lasts,
+// the peer that holds the most goes, and when there is memory again the others go
+// on with what lay on the wire.
+func TestMemoryIsUsedUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		got := make(chan struct{}, 10)
+		s := w.server(1, func(c *Config) {
+			c.Protocols[0].Run = func(p *Peer, rw MsgReadWriter) error {
+				if p.ID() == newID(3) { // takes nothing
+					<-p.Context().Done()
+					return nil
+				}
+				for {
+					if _, err := rw.ReadMsg(); err != nil {
+						return err
+					}
+					got <- struct{}{}
+				}
+			}
+		})
+		x, hog := s.stranger(2).join(), s.stranger(3).join()
+		hog.send(baseLength, incompressible(10_000))
+		x.send(baseLength, []byte{0xc0})
+		<-got
+		w.pass(100 * time.Millisecond)
+
+		all := s.bufs.Get(maxMemory) // as if others held it; never touched
+		x.send(baseLength, []byte{0xc0})
+		x.send(baseLength, []byte{0xc0})
+		w.pass(400 * time.Millisecond)
+		if len(got) > 1 { // the reader was in its read already
+			t.Errorf("%d messages were read while the memory is used up, want at most 1", len(got))
+		}
+		w.eventually(time.Second, "somebody is dropped", func() bool { return s.PeerCount() < 2 })
+		if err := s.lastVerdict(newID(3)).Err; s.PeerCount() != 1 || !errors.Is(err, errMemory) {
+			t.Errorf("%d peers, verdict on the one that holds the most: %v; want 1, errMemory", s.PeerCount(), err)
+		}
+		s.bufs.Put(all)
+		w.pass(tick)
+		if len(got) != 2 || s.PeerCount() != 1 {
+			t.Errorf("%d messages were read when there was memory again, with %d peers; want 2, 1", len(got), s.PeerCount())
+		}
+		x.fd.Close()
+		hog.fd.Close()
 	})
 }

@@ -158,6 +158,9 @@ func TestSlowReaderOfEvents(t *testing.T) {
 			}
 			break
 		}
+		if n != maxEvents+1 {
+			t.Errorf("the slow reader got %d events, want %d and a Lost", n, maxEvents)
+		}
 		// Who stops reading has no subscription any more.
 		s.events.mu.Lock()
 		defer s.events.mu.Unlock()

@@ -86,6 +86,9 @@ func helloSeeds() [][]byte {
 		seed(func(*helloItems) {}),
 		seed(func(h *helloItems) { h.Caps = many }),
 		seed(func(h *helloItems) { h.Caps = nil; h.Version = 1 << 63 }),
+		seed(func(h *helloItems) {
+			h.Caps = append(h.Caps, capItem{Name: "eth", Version: 70}, capItem{Name: "eth", Version: 68}, capItem{Name: "z", Version: 1}, capItem{Name: "a"})
+		}),
 		seed(func(h *helloItems) { h.Name = "\x1b[2J\u202e\xff\x00" + strings.Repeat("é", 300) }),
 		seed(func(h *helloItems) { h.Name = strings.Repeat("x", maxName-1) + "世界" }),
 		seed(func(h *helloItems) { h.Key = h.Key[:63] }),

@@ -141,7 +141,10 @@ func TestMsgPipeBlocks(t *testing.T) {
 				t.Error("ReceivedAt is not set")
 			}
 			seen[m.Code] = true
-			synctest.Wait()
+			synctest.Wait() // its writer is back, and has changed its buffer
+			if uint64(m.Payload[0]) != m.Code {
+				t.Errorf("message %d changed to %x when its writer used the buffer again", m.Code, m.Payload)
+			}
 		}
 		for i := range writers {
 			if d, want := <-took, time.Duration(i+1)*time.Second; d != want {
