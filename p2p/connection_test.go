@@ -400,3 +400,30 @@ func TestOldConnectionStays(t *testing.T) {
 		})
 	}
 }
+
+// Stats counts the bytes of all connections, both ways.
+func TestStatsCountBytes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := w.server(1, nil)
+		x := s.stranger(2).join()
+		x.send(baseLength, incompressible(10_000))
+		x.send(codePing, emptyList[:])
+		w.pass(time.Second)
+		conn, st := s.serverEnd().Stats(), s.Stats()
+		if st.BytesIn != uint64(conn.BytesRead) || st.BytesOut != uint64(conn.BytesWritten) || st.BytesIn < 10_000 || st.BytesOut < 300 {
+			t.Errorf("%d bytes in, %d out; the connection has read %d and written %d", st.BytesIn, st.BytesOut, conn.BytesRead, conn.BytesWritten)
+		}
+	})
+}
+
+// Whoever ends its Hello after Stop has begun does not become a peer.
+func TestNobodyEntersAfterStop(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := w.server(1, nil)
+		s.Stop()
+		p := NewPeer(nodeAt(2, privateAddr(2)), "late", nil)
+		if err := s.enter(&link{fd: new(stream)}, p); !errors.Is(err, DiscQuitting) || s.PeerCount() != 0 {
+			t.Errorf("enter = %v with %d peers, want client quitting and none", err, s.PeerCount())
+		}
+	})
+}
