@@ -109,8 +109,9 @@ func (e *Engine) handleNeighbors(at place, p *Packet, m *Neighbors) error {
 	r.named += len(m.Nodes)
 	full := p.Size+neighborSize > MaxSize || len(m.Nodes) >= maxNodes-fewNodes
 	switch {
-	case r.named >= maxNodes || r.parts >= maxParts:
-	case full && r.parts == 1, r.parts == 1 && 0 < len(m.Nodes) && len(m.Nodes) <= fewNodes:
+	case r.named >= maxNodes || r.parts > 1:
+		// Two packets hold 16 nodes of any kind, so there is no third.
+	case full, 0 < len(m.Nodes) && len(m.Nodes) <= fewNodes:
 		// The other part is right behind, if there is one.
 		e.timers.set(&r.timer, e.t+e.rtt.grace())
 		return nil
@@ -118,10 +119,6 @@ func (e *Engine) handleNeighbors(at place, p *Packet, m *Neighbors) error {
 	e.end(r, reply{nodes: r.nodes})
 	return nil
 }
-
-// maxParts is how many packets may make up one answer. With 16 nodes in it there
-// is no reason for more than two; some senders put fewer into each.
-const maxParts = 8
 
 // neighborSize is the least that a packet takes for another node: with an IPv4
 // address and the smallest ports.
