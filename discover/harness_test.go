@@ -10,6 +10,7 @@ import (
 
 	"parley/enode"
 	"parley/enr"
+	"parley/internal/discv4"
 	"parley/internal/simnet"
 )
 
@@ -119,4 +120,19 @@ func (w *world) record(i int, seq uint64, at netip.AddrPort) *enode.Node {
 		w.t.Fatal(err)
 	}
 	return n
+}
+
+// v4Ping returns a PING of discovery v4 from the node with key i.
+func v4Ping(t testing.TB, i int, to netip.AddrPort, expires time.Time) []byte {
+	t.Helper()
+	data, _, err := discv4.Seal(testKey(t, i), &discv4.Ping{
+		Version:    4,
+		From:       discv4.Endpoint{Addr: netip.AddrFrom4([4]byte{60, 0, byte(i), 7}), UDP: 30303},
+		To:         discv4.Endpoint{Addr: to.Addr(), UDP: to.Port()},
+		Expiration: uint64(expires.Unix()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

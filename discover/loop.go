@@ -15,7 +15,7 @@ const minWait = time.Millisecond
 func (s *Service) loop() {
 	defer close(s.done)
 	defer close(s.sealed)
-	defer s.sockets.shut()
+	defer s.sockets.close()
 
 	timer := time.NewTimer(0) // the first call of Advance starts the engines
 	defer timer.Stop()

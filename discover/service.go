@@ -188,13 +188,12 @@ func (s *Service) Close() {
 // because a socket was closed behind its back.
 func (s *Service) Done() <-chan struct{} { return s.done }
 
-// shut begins the end.
+// shut begins the end, which is up to the loop.
 func (s *Service) shut() {
 	s.once.Do(func() {
 		close(s.closing)
 		s.talks.stop()
 	})
-	s.sockets.shut()
 }
 
 func (s *Service) isClosing() bool {

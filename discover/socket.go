@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -205,7 +204,6 @@ func localAddr(conn net.PacketConn) netip.AddrPort { return addrPort(conn.LocalA
 type sockets struct {
 	all    []*socket
 	v4, v6 *socket // nil if there is none for the family
-	close  sync.Once
 }
 
 // newSockets tells which socket is for which family: one bound to an address is
@@ -235,11 +233,9 @@ func (s *sockets) of(to netip.Addr) *socket {
 	return s.v6
 }
 
-// shut closes all sockets, once.
-func (s *sockets) shut() {
-	s.close.Do(func() {
-		for _, one := range s.all {
-			one.conn.Close() // an error says that it was closed already
-		}
-	})
+// close closes all sockets. It ends the calls of read.
+func (s *sockets) close() {
+	for _, one := range s.all {
+		one.conn.Close() // an error says that it was closed already
+	}
 }
