@@ -118,19 +118,27 @@ func (s *Server) permit(n *enode.Node, addr netip.Addr) error {
 }
 
 func (s *Server) dialFailed(n *enode.Node, e *SetupError) {
+	if s.noteUndialed(n, e) {
+		s.log.Debug("Dial failed", "node", n.ID(), "remote", e.Remote, "err", e.Err)
+	}
+}
+
+// noteUndialed ends a dial and keeps the verdict. It reports false if it failed
+// because of Stop.
+func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set.DialDone(time.Now(), n.ID(), causeOf(e))
 	s.changed.Broadcast()
 	if !s.running() {
-		return
+		return false
 	}
 	gate := GateDial
 	if errors.Is(e, peerset.ErrRestricted) {
 		gate = GateNetRestrict
 	}
 	s.set.Note(n.ID(), Verdict{Time: time.Now(), Gate: gate, Remote: e.Remote, Err: e.Err})
-	s.log.Debug("Dial failed", "node", n.ID(), "remote", e.Remote, "err", e.Err)
+	return true
 }
 
 // pull takes candidates from a protocol's source while they are of use. Without

@@ -71,6 +71,9 @@ func (h *hub) emit(e Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for sub := range h.subs {
+		if sub.lost > 0 && len(sub.queue) < maxEvents {
+			sub.queue = append(sub.queue, sub.gap())
+		}
 		if len(sub.queue) >= maxEvents {
 			sub.lost++
 			h.missed++
@@ -79,6 +82,13 @@ func (h *hub) emit(e Event) {
 		sub.queue = append(sub.queue, e)
 		sub.ready.Signal()
 	}
+}
+
+// gap returns the event that stands for those that were lost.
+func (sub *subscriber) gap() Event {
+	e := Event{Type: EventLost, Lost: sub.lost}
+	sub.lost = 0
+	return e
 }
 
 // next returns the next event for sub, and false when there will be none.
@@ -96,9 +106,7 @@ func (h *hub) next(sub *subscriber) (Event, bool) {
 		}
 		return e, true
 	case sub.lost > 0:
-		e := Event{Type: EventLost, Lost: sub.lost}
-		sub.lost = 0
-		return e, true
+		return sub.gap(), true
 	}
 	return Event{}, false
 }

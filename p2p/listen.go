@@ -47,18 +47,26 @@ func (s *Server) listenLoop() {
 // it before its address was looked at.
 func (s *Server) receive(fd net.Conn) {
 	l := &link{fd: &stream{Conn: fd, meter: &s.traffic}}
-	remote := addrPort(fd.RemoteAddr())
+	wait, gate, err := s.letIn(l)
+	if err != nil {
+		fd.Close()
+		s.log.Debug("Connection refused", "remote", addrPort(fd.RemoteAddr()), "gate", string(gate), "err", err)
+		return
+	}
+	s.tasks.Go(func() { s.connect(l, wait, nil) })
+}
+
+// letIn asks for a place for the handshake of l, and returns how long it has to
+// wait for its turn.
+func (s *Server) letIn(l *link) (time.Duration, Gate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running() {
-		fd.Close()
-		return
+		return 0, GateQuota, ErrStopped
 	}
-	entry, gate, err := s.set.Accept(time.Now(), remote)
+	entry, gate, err := s.set.Accept(time.Now(), addrPort(l.fd.RemoteAddr()))
 	if err != nil {
-		fd.Close()
-		s.log.Debug("Connection refused", "remote", remote, "gate", string(gate), "err", err)
-		return
+		return 0, gate, err
 	}
 	if entry.Evict != 0 {
 		for other, ticket := range s.pending {
@@ -76,5 +84,5 @@ func (s *Server) receive(fd net.Conn) {
 		s.set.Heard(l.ticket)
 	}
 	s.pending[l.fd] = l.ticket
-	s.tasks.Go(func() { s.connect(l, entry.Wait, nil) })
+	return entry.Wait, "", nil
 }

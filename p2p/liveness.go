@@ -92,6 +92,21 @@ func (l *liveness) reserved() bool {
 	return l.ignored <= maxReserved
 }
 
+// unasked takes back that a ping of ours went out. Without room for it something
+// else is on its way, whose own deadline tells whether the other side is alive.
+func (l *liveness) unasked() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked, l.nextPing = time.Time{}, time.Time{}
+}
+
+// owe notes that a ping still waits for its pong.
+func (l *liveness) owe() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.owed = true
+}
+
 // duties are what is to be done for a connection at a tick.
 type duties struct{ ping, pong, late bool }
 
@@ -105,7 +120,7 @@ func (l *liveness) tick(now time.Time, paused bool) (d duties) {
 	}
 	switch {
 	case !l.asked.IsZero():
-		d.late = now.Sub(l.asked) >= pongTimeout
+		d.late = now.Sub(l.asked) > pongTimeout-tick // at the next tick it is more
 	case !now.Before(l.nextPing):
 		d.ping = true
 		l.asked = now
@@ -131,10 +146,16 @@ func (p *Peer) tend(now time.Time) {
 		return
 	}
 	if d.pong {
-		p.out.pong()
+		p.answer()
 	}
-	if d.ping {
-		// A ping that finds no room is not missed: something else is under way.
-		_ = p.out.enqueue(len(emptyList), func() error { return p.out.seal(codePing, emptyList[:]) })
+	if d.ping && p.out.enqueue(len(emptyList), func() error { return p.out.seal(codePing, emptyList[:]) }) != nil {
+		p.live.unasked()
+	}
+}
+
+// answer queues a pong, at the next tick if there is no room for it now.
+func (p *Peer) answer() {
+	if p.out.pong() != nil {
+		p.live.owe()
 	}
 }

@@ -39,7 +39,8 @@ type outbox struct {
 	pending []byte     // sealed frames
 	frames  int        // number of frames in pending
 	sending int        // bytes that are being written
-	inHand  int        // frames that are being written
+	sealed  uint64     // frames ever put into pending
+	written uint64     // of them, those that were written
 	writing bool       // a goroutine is in send, or a flusher runs
 	closing bool       // Disconnect is queued: nothing may follow
 	pongs   int        // pongs in pending
@@ -119,12 +120,14 @@ func (o *outbox) waitForRoom(size int) error {
 	if o.err == nil && !o.closing && o.fits(size) {
 		return nil
 	}
-	began := time.Now()
+	over := time.Now().Add(writeTimeout)
+	timer := time.AfterFunc(writeTimeout, o.wake)
+	defer timer.Stop()
 	for o.err == nil && !o.closing && !o.fits(size) {
-		if time.Since(began) >= writeTimeout {
+		if !time.Now().Before(over) {
 			return ErrQueueFull
 		}
-		o.room.Wait() // at most writeTimeout: then the write in progress fails
+		o.room.Wait()
 	}
 	switch {
 	case o.err != nil:
@@ -149,6 +152,7 @@ func (o *outbox) seal(code uint64, payload []byte) error {
 	}
 	o.pending = frames
 	o.frames++
+	o.sealed++
 	return nil
 }
 
@@ -164,6 +168,7 @@ func (o *outbox) sealCompressed(code uint64, body []byte) error {
 	}
 	o.pending = frames
 	o.frames++
+	o.sealed++
 	return nil
 }
 
@@ -172,7 +177,7 @@ func (o *outbox) sealCompressed(code uint64, body []byte) error {
 func (o *outbox) send() error {
 	batch, frames := o.pending, o.frames
 	o.pending, o.frames, o.pongs = nil, 0, 0
-	o.sending, o.inHand = len(batch), frames
+	o.sending = len(batch)
 	o.mu.Unlock()
 
 	o.fd.armWrite(writeTimeout)
@@ -180,9 +185,11 @@ func (o *outbox) send() error {
 	o.bufs.Put(batch)
 
 	o.mu.Lock()
-	o.sending, o.inHand = 0, 0
+	o.sending = 0
 	if err != nil {
 		o.lose(frames, err)
+	} else {
+		o.written += uint64(frames)
 	}
 	o.room.Broadcast()
 	return err
@@ -215,21 +222,24 @@ func (o *outbox) flush() {
 
 // drain waits until everything queued so far was written.
 func (o *outbox) drain(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.room.Broadcast()
-	})
+	stop := context.AfterFunc(ctx, o.wake)
 	defer stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.err == nil && o.frames+o.inHand > 0 {
+	for last := o.sealed; o.err == nil && o.written < last; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		o.room.Wait()
 	}
 	return o.lost()
+}
+
+// wake makes those who wait look again.
+func (o *outbox) wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.room.Broadcast()
 }
 
 // lost reports messages that were queued but never sent. Caller holds mu.
@@ -285,10 +295,10 @@ func (o *outbox) close(err error) {
 	o.flusher.Wait()
 }
 
-// pong queues a pong, unless the other side lets so many pile up that it does
-// not read them anyway.
-func (o *outbox) pong() {
-	_ = o.enqueue(len(emptyList), func() error {
+// pong queues a pong, unless there is no room, or the other side lets so many
+// pile up that it does not read them anyway.
+func (o *outbox) pong() error {
+	return o.enqueue(len(emptyList), func() error {
 		if o.pongs >= maxPongs {
 			return ErrQueueFull
 		}

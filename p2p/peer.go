@@ -18,10 +18,6 @@ import (
 )
 
 const (
-	// idleTimeout ends a connection on which nothing arrives. A live peer
-	// answers our pings in a third of that time.
-	idleTimeout = 45 * time.Second
-
 	// goodbyeTimeout bounds the writing of what is queued and of Disconnect.
 	// lingerTimeout bounds the wait for the other side to read it. Together they
 	// stay below the two seconds that Stop may take.
@@ -250,7 +246,7 @@ func (p *Peer) runProtocol(r *running) {
 // read takes messages from the wire until the connection ends.
 func (p *Peer) read() {
 	for p.in.wait() && p.srv.waitForMemory(p) {
-		p.fd.armRead(idleTimeout)
+		p.fd.disarmRead() // whether the other side is alive, pings tell
 		msg, err := p.conn.ReadMsg()
 		if err != nil {
 			p.readFailed(err)
@@ -325,7 +321,7 @@ func (p *Peer) base(now time.Time, msg rlpx.Msg) error {
 			return breach("more than %d pings in a second", maxPingRate)
 		}
 		if answer {
-			p.out.pong()
+			p.answer()
 		}
 	case codePong:
 		if !p.live.pong() {

@@ -287,6 +287,14 @@ func (s *Server) setupFailed(l *link, e *SetupError) {
 	if l.conn != nil {
 		l.conn.Close()
 	}
+	if s.noteFailed(l, e) {
+		s.log.Debug("Connection failed", "remote", e.Remote, "inbound", l.inbound(), "step", string(e.Step), "err", e.Err)
+	}
+}
+
+// noteFailed gives the connection's place back and keeps the verdict. It reports
+// false if it failed because of Stop.
+func (s *Server) noteFailed(l *link, e *SetupError) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave(l)
@@ -295,9 +303,8 @@ func (s *Server) setupFailed(l *link, e *SetupError) {
 	}
 	s.changed.Broadcast()
 	if !s.running() {
-		return // it failed because of Stop
+		return false
 	}
-	s.log.Debug("Connection failed", "remote", e.Remote, "inbound", l.inbound(), "step", string(e.Step), "err", e.Err)
 	v := Verdict{Time: time.Now(), Gate: gateOf(e), Inbound: l.inbound(), Remote: e.Remote, Err: e.verdict()}
 	if l.hello != nil {
 		v.Detail = l.hello.Name
@@ -310,6 +317,7 @@ func (s *Server) setupFailed(l *link, e *SetupError) {
 	default: // whoever it was, it has not shown to be who it says
 		s.set.Count(v.Gate)
 	}
+	return true
 }
 
 // verdict returns the cause in the form that Explain shows.

@@ -56,9 +56,9 @@ func (s *stream) SetReadDeadline(t time.Time) error {
 	return s.Conn.SetReadDeadline(t)
 }
 
-// armRead gives the next Read its time.
-func (s *stream) armRead(d time.Duration) {
-	_ = s.SetReadDeadline(time.Now().Add(d)) // fails only on a closed connection, as Read will
+// disarmRead lets the next Read wait.
+func (s *stream) disarmRead() {
+	_ = s.SetReadDeadline(time.Time{}) // fails only on a closed connection, as Read will
 }
 
 // endRead makes the current and every later Read fail, until drain.
