@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 
 	"parley/enode"
 )
@@ -62,6 +63,30 @@ type Config struct {
 	// Listener, if set, is used instead of opening ListenAddr, for example one
 	// handed over by a service manager. The Server closes it.
 	Listener net.Listener
+
+	// NoDiscovery turns discovery off. Otherwise nodes are looked for and others
+	// are answered over UDP: on DiscAddr or else at the address and port of
+	// ListenAddr. Without these and DiscConn there is no discovery.
+	NoDiscovery bool
+
+	// DiscoveryV4 and DiscoveryV5 choose the protocols of discovery. If neither is
+	// set, both run.
+	DiscoveryV4, DiscoveryV5 bool
+
+	// BootstrapNodes and BootstrapNodesV5 are asked first for other nodes, by
+	// whatever protocols run.
+	BootstrapNodes, BootstrapNodesV5 []*enode.Node
+
+	// DiscAddr is the UDP address, where it is not that of TCP.
+	DiscAddr string
+
+	// DiscConn, if set, is used instead of opening DiscAddr. The Server closes it.
+	DiscConn net.PacketConn
+
+	// NodeDatabase is the file, or a folder for it, in which nodes and the record's
+	// sequence number are kept across restarts. Nothing that is wrong with it stops
+	// the Server. Empty means to forget.
+	NodeDatabase string
 
 	// Dialer opens connections to nodes. Nil means a net.Dialer.
 	Dialer NodeDialer
@@ -136,21 +161,27 @@ func (c *Config) check() error {
 	if len(seen) > maxCaps {
 		fail("%d capabilities, at most %d fit into Hello", len(seen), maxCaps)
 	}
-	for i, n := range c.StaticNodes {
-		if n == nil {
-			fail("StaticNodes[%d] is nil", i)
-		}
-	}
-	for i, n := range c.TrustedNodes {
-		if n == nil {
-			fail("TrustedNodes[%d] is nil", i)
+	for _, list := range []struct {
+		name  string
+		nodes []*enode.Node
+	}{
+		{"StaticNodes", c.StaticNodes}, {"TrustedNodes", c.TrustedNodes},
+		{"BootstrapNodes", c.BootstrapNodes}, {"BootstrapNodesV5", c.BootstrapNodesV5},
+	} {
+		for i, n := range list.nodes {
+			if n == nil {
+				fail("%s[%d] is nil", list.name, i)
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// withDefaults returns the configuration with zero fields replaced.
+// withDefaults returns a copy of the configuration with zero fields replaced.
 func (c Config) withDefaults() Config {
+	c.Protocols = slices.Clone(c.Protocols)
+	c.StaticNodes, c.TrustedNodes = slices.Clone(c.StaticNodes), slices.Clone(c.TrustedNodes)
+	c.BootstrapNodes, c.BootstrapNodesV5 = slices.Clone(c.BootstrapNodes), slices.Clone(c.BootstrapNodesV5)
 	if c.MaxPeers == 0 {
 		c.MaxPeers = DefaultMaxPeers
 	}
@@ -163,6 +194,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Name == "" {
 		c.Name = "parley"
+	}
+	if !c.DiscoveryV4 && !c.DiscoveryV5 {
+		c.DiscoveryV4, c.DiscoveryV5 = true, true
 	}
 	if c.Dialer == nil {
 		c.Dialer = &tcpDialer{}

@@ -84,7 +84,7 @@ func (s *Server) open(n *enode.Node) (*stream, *enode.Node, *SetupError) {
 	if n.PublicKey().IsZero() {
 		return fail(errNoKey)
 	}
-	resolved, err := resolve(ctx, n)
+	resolved, err := s.resolve(ctx, n)
 	if err != nil {
 		return fail(err)
 	}
@@ -101,6 +101,19 @@ func (s *Server) open(n *enode.Node) (*stream, *enode.Node, *SetupError) {
 		return fail(err)
 	}
 	return &stream{Conn: fd, meter: &s.traffic}, n, nil
+}
+
+// resolve finds out where a node is: by its host name or, if only its key is
+// known, by discovery.
+func (s *Server) resolve(ctx context.Context, n *enode.Node) (*enode.Node, error) {
+	if _, ok := n.TCPEndpoint(); ok || n.Hostname() != "" || s.disc == nil {
+		return resolve(ctx, n)
+	}
+	found, err := s.disc.Resolve(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoTCP, err)
+	}
+	return found, nil
 }
 
 // permit checks the address that a host name has led to, and remembers it as the
@@ -141,12 +154,13 @@ func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 	return true
 }
 
-// pull takes candidates from a protocol's source while they are of use. Without
-// demand for peers the source is not asked.
-func (s *Server) pull(p *Protocol) {
+// pull takes candidates from a source while they are of use, each of which one of
+// the given protocols must accept. Without demand for peers the source is not
+// asked. Each source has a goroutine of its own, so that a slow one starves nobody.
+func (s *Server) pull(source Source, protocols []Protocol) {
 	for s.waitForDemand() {
-		for n := range p.DialCandidates(s.ctx) {
-			s.offer(p, n)
+		for n := range source(s.ctx) {
+			s.offer(protocols, n)
 			if !s.waitForDemand() {
 				return
 			}
@@ -169,21 +183,35 @@ func (s *Server) waitForDemand() bool {
 	return s.running()
 }
 
-// offer hands a candidate to the peer set. The filter is the user's code and runs
+// offer hands a candidate to the peer set. The filters are the user's code and run
 // before the lock.
-func (s *Server) offer(p *Protocol, n *enode.Node) {
+func (s *Server) offer(protocols []Protocol, n *enode.Node) {
 	if n == nil {
 		return
 	}
-	var filtered error
-	if p.Filter != nil {
-		if err := p.Filter(n); err != nil {
-			filtered = fmt.Errorf("%v: %w", p.Cap(), err)
-		}
-	}
+	filtered := filter(protocols, n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set.Offer(time.Now(), n, filtered) == nil {
 		s.changed.Broadcast()
 	}
+}
+
+// filter returns nil if one of the protocols has a use for n, and otherwise what
+// the first one has against it.
+func filter(protocols []Protocol, n *enode.Node) (first error) {
+	for i := range protocols {
+		p := &protocols[i]
+		if p.Filter == nil {
+			return nil
+		}
+		err := p.Filter(n)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = fmt.Errorf("%v: %w", p.Cap(), err)
+		}
+	}
+	return first
 }

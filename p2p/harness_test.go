@@ -85,6 +85,12 @@ func (w *world) serverAt(n int, addr netip.Addr, configure func(*Config)) *testS
 	if err != nil {
 		w.Fatal(err)
 	}
+	return w.serverOn(n, host, listener, configure)
+}
+
+// serverOn starts a Server with the n-th key on a host.
+func (w *world) serverOn(n int, host *simnet.Host, listener net.Listener, configure func(*Config)) *testServer {
+	w.Helper()
 	s := &testServer{Server: &Server{Config: Config{
 		PrivateKey: testKey(n),
 		Name:       fmt.Sprintf("test/%d", n),

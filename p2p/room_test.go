@@ -166,7 +166,9 @@ func TestHelloIsReleasedWhenOursFails(t *testing.T) {
 	inWorld(t, func(w *world) {
 		s := w.server(1, nil)
 		for i := range 3 {
-			x := &stranger{t: s, key: testKey(2), fd: s.dialFrom(w.net.Host(privateAddr(500 + i)))}
+			host := w.net.Host(privateAddr(500 + i))
+			w.net.SetLink(host, s.host, simnet.Link{}) // byte by byte, a delay would take all the time there is
+			x := &stranger{t: s, key: testKey(2), fd: s.dialFrom(host)}
 			x.fd.(*simnet.Conn).SetWindow(1) // our Hello does not get out
 			conn, err := rlpx.Initiate(x.fd, x.key, s.PrivateKey.Public(), nil)
 			if err != nil {

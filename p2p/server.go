@@ -13,10 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/discover"
 	"parley/enode"
 	"parley/enr"
 	"parley/internal/localnode"
 	"parley/internal/netaddr"
+	"parley/internal/nodedb"
 	"parley/internal/peerset"
 	"parley/rlpx"
 )
@@ -34,6 +36,8 @@ var (
 type Server struct {
 	Config
 
+	life sync.Mutex // held by Start and Stop, which take their turns
+
 	mu      sync.Mutex // guards the fields below
 	changed sync.Cond  // something happened that may make a dial possible, or Stop
 	state   state
@@ -41,22 +45,26 @@ type Server struct {
 	local   *localnode.Local
 	peers   map[enode.ID]*Peer
 	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
-	early   []func(*Server) error      // what was asked for before Start
+	early   []func(*Server) error      // what was asked for before Start, and meanwhile
 
 	// Set by Start and not changed after.
 	cfg      Config
 	log      *slog.Logger
 	bufs     *rlpx.Buffers
 	listener net.Listener
+	disc     *discover.Service // nil without discovery
+	db       *nodedb.DB
 	ctx      context.Context
 	cancel   context.CancelFunc
+
+	publishing sync.Mutex // guards reserved, and the order in which records are published
+	reserved   uint64     // the sequence number that the database has; see reserveSeq
 
 	events  hub
 	count   counters
 	traffic traffic
 	memory  memory
 	tasks   sync.WaitGroup // every goroutine of the Server
-	stopped chan struct{}  // closed when Stop is done
 }
 
 type state int
@@ -72,12 +80,13 @@ type counters struct {
 	preEIP8, panics, unaskedPongs    atomic.Uint64
 }
 
-// Start checks the configuration, opens the listener and begins to accept and
-// dial. Its error lists every mistake in the configuration; nothing is left open.
-func (s *Server) Start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch s.state {
+// Start checks the configuration, opens the sockets and begins to accept, dial and
+// look for nodes. Its error lists every mistake in the configuration; nothing is
+// left open then.
+func (s *Server) Start() (err error) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	switch s.state { // changes only under life
 	case started:
 		return ErrRunning
 	case stopping:
@@ -91,61 +100,100 @@ func (s *Server) Start() error {
 		return fmt.Errorf("p2p: config: NetRestrict: %w", err)
 	}
 	cfg := s.Config.withDefaults()
-	cfg.Protocols = slices.Clone(cfg.Protocols)
-	cfg.StaticNodes, cfg.TrustedNodes = slices.Clone(cfg.StaticNodes), slices.Clone(cfg.TrustedNodes)
-
-	listener := cfg.Listener
-	if listener == nil && cfg.ListenAddr != "" {
-		if listener, err = net.Listen("tcp", cfg.ListenAddr); err != nil {
-			return fmt.Errorf("p2p: listen: %w", err)
-		}
-	}
-	local, err := newLocal(&cfg, listener)
+	listener, conn, err := cfg.bind()
 	if err != nil {
-		if listener != nil {
-			listener.Close()
-		}
 		return err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	undo := []func(){cancel}
+	defer func() {
+		if err != nil {
+			for _, f := range slices.Backward(undo) {
+				f()
+			}
+		}
+	}()
+	if listener != nil {
+		undo = append(undo, func() { listener.Close() })
+	}
+	if conn != nil {
+		undo = append(undo, func() { conn.Close() })
+	}
+	s.db = nodedb.Open(cfg.NodeDatabase, nodedb.Options{Logger: cfg.Logger})
+	undo = append(undo, func() { s.db.Close() })
+	local, err := s.newLocal(&cfg, listener, conn)
+	if err != nil {
+		return err
+	}
+
+	s.mu.Lock()
 	s.cfg, s.log, s.listener, s.local = cfg, cfg.Logger, listener, local
 	s.bufs = rlpx.NewBuffers()
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = ctx, cancel
 	s.peers = make(map[enode.ID]*Peer)
 	s.pending = make(map[*stream]peerset.Ticket)
-	s.stopped = make(chan struct{})
 	s.changed.L = &s.mu
 	s.memory.init()
 	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict)
-	if err := s.applyEarly(); err != nil {
-		s.cancel()
-		if listener != nil {
-			listener.Close()
+	s.set.Resolvable(conn != nil)
+	err = errors.Join(s.enterNodes(), s.applyEarly())
+	self := local.Node()
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("p2p: start: %w", err)
+	}
+
+	if conn != nil {
+		disc, err := s.listenDiscovery(&cfg, conn, self)
+		if err != nil {
+			return err
 		}
-		return err
+		undo = append(undo, disc.Close)
+		s.disc = disc
+	}
+	return s.run()
+}
+
+// run ends Start: from now on the Server runs.
+func (s *Server) run() error {
+	s.mu.Lock()
+	if err := s.applyEarly(); err != nil { // what was asked for during Start
+		s.mu.Unlock()
+		return fmt.Errorf("p2p: start: %w", err)
 	}
 	s.state = started
+	s.mu.Unlock()
 
+	cfg := &s.cfg
 	s.tasks.Go(s.tendPeers)
-	if listener != nil {
+	if s.listener != nil {
 		s.tasks.Go(s.listenLoop)
 	}
 	if !cfg.NoDial {
 		s.tasks.Go(s.dialLoop)
 		for i := range cfg.Protocols {
 			if p := &cfg.Protocols[i]; p.DialCandidates != nil {
-				s.tasks.Go(func() { s.pull(p) })
+				s.tasks.Go(func() { s.pull(p.DialCandidates, cfg.Protocols[i:i+1]) })
 			}
 		}
 	}
-	if listener == nil && cfg.NoDial {
+	if s.disc != nil {
+		s.publish()
+		if !cfg.NoDial {
+			s.tasks.Go(func() { s.pull(s.disc.Nodes, cfg.Protocols) })
+		}
+		s.tasks.Go(s.followDiscovery)
+		s.tasks.Go(s.resolveBootnodes)
+	}
+	if s.listener == nil && cfg.NoDial {
 		s.log.Warn("Neither listening nor dialing: there will be no peers")
 	}
 	return nil
 }
 
-// applyEarly enters the nodes of the configuration and what was asked for before
-// Start. Caller holds mu.
-func (s *Server) applyEarly() error {
+// enterNodes enters the static and trusted nodes of the configuration. Caller
+// holds mu.
+func (s *Server) enterNodes() error {
 	var errs []error
 	for _, n := range s.cfg.StaticNodes {
 		errs = append(errs, s.set.AddStatic(time.Now(), n))
@@ -153,14 +201,17 @@ func (s *Server) applyEarly() error {
 	for _, n := range s.cfg.TrustedNodes {
 		errs = append(errs, s.set.Trust(n))
 	}
+	return errors.Join(errs...)
+}
+
+// applyEarly does what was asked for before Start. Caller holds mu.
+func (s *Server) applyEarly() error {
+	var errs []error
 	for _, f := range s.early {
 		errs = append(errs, f(s))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("p2p: start: %w", err)
-	}
 	s.early = nil
-	return nil
+	return errors.Join(errs...)
 }
 
 // dialedShare returns how many peers may be dialed dynamically.
@@ -175,27 +226,22 @@ func dialedShare(c *Config) int {
 // of the Server has ended, in less than two seconds unless a Protocol.Run does
 // not return. It may be called more than once.
 func (s *Server) Stop() {
+	s.life.Lock()
+	defer s.life.Unlock()
 	s.mu.Lock()
-	switch s.state {
-	case fresh:
-		s.state = stopping
-		s.mu.Unlock()
-		return
-	case stopping:
-		stopped := s.stopped
-		s.mu.Unlock()
-		if stopped != nil {
-			<-stopped
-		}
-		return
-	}
+	ran := s.running()
 	s.state = stopping
 	for fd := range s.pending {
 		fd.Close()
 	}
 	peers := slices.Collect(maps.Values(s.peers))
-	s.changed.Broadcast()
+	if ran {
+		s.changed.Broadcast()
+	}
 	s.mu.Unlock()
+	if !ran {
+		return
+	}
 
 	if s.listener != nil {
 		s.listener.Close()
@@ -204,10 +250,15 @@ func (s *Server) Stop() {
 		p.Disconnect(DiscQuitting)
 	}
 	s.cancel() // dials, waits; the peers' contexts too
+	if s.disc != nil {
+		s.disc.Close()
+	}
 	s.memory.close()
 	s.tasks.Wait()
 	s.events.close()
-	close(s.stopped)
+	if err := s.db.Close(); err != nil {
+		s.log.Warn("The node database was not written", "err", err)
+	}
 }
 
 // Run is Start, a wait for ctx, and Stop. It returns the error of Start, or nil.
@@ -428,36 +479,12 @@ func (l *LocalNode) Node() *enode.Node { return l.s.Self() }
 
 // Set adds entries to the record or replaces those with the same keys.
 func (l *LocalNode) Set(entries ...enr.Entry) error {
-	return l.s.change(func(s *Server) error { return s.local.Set(entries...) })
+	return l.s.changeLocal(func(local *localnode.Local) error { return local.Set(entries...) })
 }
 
 // Delete removes entries from the record.
 func (l *LocalNode) Delete(keys ...string) error {
-	return l.s.change(func(s *Server) error { return s.local.Delete(keys...) })
-}
-
-// newLocal makes the local node: its key, the address that is listened on, and
-// the attributes of the protocols.
-func newLocal(cfg *Config, listener net.Listener) (*localnode.Local, error) {
-	// Without a store the number must not be lower after a restart: other nodes
-	// keep the record with the highest. Time only grows.
-	local, err := localnode.New(cfg.PrivateKey, uint64(time.Now().UnixMilli()))
-	if err != nil {
-		return nil, err
-	}
-	var entries []enr.Entry
-	if listener != nil {
-		if ap := addrPort(listener.Addr()); ap.IsValid() {
-			entries = append(entries, localnode.Endpoint(announced(ap))...)
-		}
-	}
-	for i := range cfg.Protocols {
-		entries = append(entries, cfg.Protocols[i].Attributes...)
-	}
-	if err := local.Set(entries...); err != nil {
-		return nil, fmt.Errorf("p2p: own record: %w", err)
-	}
-	return local, nil
+	return l.s.changeLocal(func(local *localnode.Local) error { return local.Delete(keys...) })
 }
 
 // announced returns the endpoint to put into the record for a listening address:

@@ -284,11 +284,12 @@ func (b *Board) find(hashes []Hash) []string {
 // Start runs a node with the board.
 func Start(b *Board, key *enode.PrivateKey, listen string) (*p2p.Server, error) {
 	srv := &p2p.Server{Config: p2p.Config{
-		PrivateKey: key,
-		MaxPeers:   50,
-		Name:       "board/v1",
-		Protocols:  []p2p.Protocol{b.Protocol()},
-		ListenAddr: listen,
+		PrivateKey:  key,
+		MaxPeers:    50,
+		Name:        "board/v1",
+		NoDiscovery: true,
+		Protocols:   []p2p.Protocol{b.Protocol()},
+		ListenAddr:  listen,
 	}}
 	return srv, srv.Start()
 }

@@ -101,7 +101,7 @@ func (l *Local) Vote(now time.Time, from netip.Addr, endpoint netip.AddrPort) (c
 		return false, nil
 	}
 	before := l.node
-	err = l.Set(udpEndpoint(e.elected)...)
+	err = l.Set(UDPEndpoint(e.elected)...)
 	return l.node != before, err
 }
 
@@ -112,7 +112,8 @@ func (l *Local) SetStatic(endpoint netip.AddrPort) error {
 	return l.Set(Endpoint(endpoint)...)
 }
 
-func udpEndpoint(ap netip.AddrPort) []enr.Entry {
+// UDPEndpoint returns the entries for a UDP endpoint.
+func UDPEndpoint(ap netip.AddrPort) []enr.Entry {
 	if ap.Addr().Is4() {
 		return []enr.Entry{enr.IP4(ap.Addr()), enr.UDP(ap.Port())}
 	}

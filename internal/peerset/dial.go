@@ -224,6 +224,8 @@ func (s *Set) dialable(n *enode.Node) (Gate, error) {
 	}
 	ep, ok := n.TCPEndpoint()
 	switch {
+	case !ok && s.resolvable && s.Static(n.ID()):
+		return "", nil // likewise
 	case !ok:
 		return GateRecord, ErrNoEndpoint
 	case s.Restricted(netaddr.Normalize(ep.Addr())):
@@ -231,6 +233,10 @@ func (s *Set) dialable(n *enode.Node) (Gate, error) {
 	}
 	return "", nil
 }
+
+// Resolvable says whether a static node of which only the key is known can be
+// found when it is dialed.
+func (s *Set) Resolvable(yes bool) { s.resolvable = yes }
 
 // NextDial returns the node to dial now, static nodes first, and marks it as
 // being dialed; each is answered by Add or DialDone. If there is none, wake is

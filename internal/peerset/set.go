@@ -58,9 +58,10 @@ func (l Limits) Inbound() int { return max(0, l.Peers-l.Dialed) }
 // Methods must not be called concurrently. Times passed in must not go
 // backwards.
 type Set struct {
-	self     ID
-	limits   Limits
-	restrict netaddr.List
+	self       ID
+	limits     Limits
+	restrict   netaddr.List
+	resolvable bool // see Resolvable
 
 	peers   map[ID]*peer
 	inbound int // peers that count against Limits.Inbound
