@@ -71,6 +71,7 @@ func TestOneNameEverywhere(t *testing.T) {
 		"datadir": "/d", "identity": "me", "nodekey": "/k", "nodekeyhex": strings.Repeat("1", 64),
 		"port": "7", "listen.addr": "127.0.0.1", "maxpeers": "7", "maxpendpeers": "7", "dialratio": "7",
 		"nodial": "true", "netrestrict": "10.0.0.0/8,::1/128", "staticpeers": nodeURL, "trustedpeers": nodeURL, "msgevents": "true",
+		"bootnodes": nodeURL, "nodiscover": "true", "discovery.v4": "false", "discovery.v5": "false", "discovery.port": "30305",
 		"network": "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
 		"ipcdisable": "true", "ipcpath": "x.ipc", "http": "true", "http.addr": "::1", "http.port": "7", "http.api": "admin",
 		"http.corsdomain": "https://x.example", "http.vhosts": "x.example", "http.token": "/t", "http.noauth": "true",
@@ -243,7 +244,8 @@ MaxPeers = 7
 MaxPendingPeers = 8
 DialRatio = 9
 NoDiscovery = true
-BootstrapNodes = ["enode://x"]
+BootstrapNodes = ["`+nodeURL+`"]
+BootstrapNodesV5 = ["enr:-x"]
 StaticNodes = ["`+nodeURL+`"]
 TrustedNodes = []
 NetRestrict = ["10.0.0.0/8", "127.0.0.0/8"]
@@ -256,12 +258,12 @@ HTTP = "127.0.0.1"
 	l := mustLoad(t, Sources{File: path})
 	s := l.Settings
 	got := fmt.Sprint(s.DataDir, s.Identity, s.IPCPath, s.HTTP, s.HTTPAddr, s.HTTPPort, s.HTTPHosts, s.HTTPAPI,
-		s.MaxPeers, s.MaxPendPeers, s.DialRatio, len(s.StaticPeers), len(s.TrustedPeers), s.NetRestrict, s.ListenAddr, s.Port, s.NoDial, s.MsgEvents)
-	want := "/datacorpparley.ipctrue127.0.0.18555[localhost node.corp][net web3 admin]7 8 9 1 0 [10.0.0.0/8 127.0.0.0/8]127.0.0.130304 true true"
+		s.MaxPeers, s.MaxPendPeers, s.DialRatio, len(s.StaticPeers), len(s.TrustedPeers), s.NetRestrict, s.ListenAddr, s.Port, s.NoDial, s.MsgEvents, s.NoDiscover, len(s.Bootnodes))
+	want := "/datacorpparley.ipctrue127.0.0.18555[localhost node.corp][net web3 admin]7 8 9 1 0 [10.0.0.0/8 127.0.0.0/8]127.0.0.130304 true true true 1"
 	if strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("settings\n%s\nwant\n%s", got, want)
 	}
-	warning := []string{"these parts of the configuration file have no effect here: Eth, Metrics, Node.AuthPort, Node.P2P.BootstrapNodes, Node.P2P.NoDiscovery"}
+	warning := []string{"these parts of the configuration file have no effect here: Eth, Metrics, Node.AuthPort, Node.P2P.BootstrapNodesV5"}
 	if !slices.Equal(l.Warnings, warning) {
 		t.Errorf("warnings %q, want %q", l.Warnings, warning)
 	}

@@ -37,6 +37,11 @@ type Settings struct {
 	TrustedPeers []*enode.Node
 	MsgEvents    bool
 
+	Bootnodes                []*enode.Node
+	NoDiscover               bool
+	DiscoveryV4, DiscoveryV5 bool
+	DiscoveryPort            uint16 // 0: Port
+
 	Network   string
 	NetworkID *uint64     // nil: the network's own
 	Genesis   *eth.Hash   // nil: the network's own

@@ -72,6 +72,9 @@ func (d *Dir) KeyFile() string { return filepath.Join(d.instance(), "nodekey") }
 // TokenFile returns the path of the token for HTTP clients.
 func (d *Dir) TokenFile() string { return filepath.Join(d.instance(), "http.token") }
 
+// Database returns the path of the node database, a disposable cache.
+func (d *Dir) Database() string { return filepath.Join(d.instance(), "nodes.db") }
+
 // Find returns the path of the file called name, if there is one in the directory.
 func (d *Dir) Find(name string) (path string, ok bool) {
 	path = filepath.Join(d.path, name)

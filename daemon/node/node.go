@@ -162,8 +162,16 @@ func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, l
 		NetRestrict:     s.NetRestrict,
 		ListenAddr:      net.JoinHostPort(s.ListenAddr, strconv.Itoa(int(s.Port))),
 		NoDial:          s.NoDial,
+		NoDiscovery:     s.NoDiscover || !s.DiscoveryV4 && !s.DiscoveryV5,
+		DiscoveryV4:     s.DiscoveryV4,
+		DiscoveryV5:     s.DiscoveryV5,
+		BootstrapNodes:  s.Bootnodes,
+		NodeDatabase:    dir.Database(),
 		EnableMsgEvents: s.MsgEvents,
 		Logger:          log,
+	}
+	if s.DiscoveryPort != 0 {
+		cfg.DiscAddr = net.JoinHostPort(s.ListenAddr, strconv.Itoa(int(s.DiscoveryPort)))
 	}
 	if s.MaxPeers == 0 {
 		cfg.MaxPeers = -1 // the library's none
