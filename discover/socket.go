@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -20,6 +21,10 @@ const (
 	// batchSize is how many packets one system call reads or writes.
 	batchSize = 8
 
+	// busyGap is the time between packets below which they are read in batches: a
+	// system call costs a few µs, and at longer gaps there is only one to read.
+	busyGap = 50 * time.Microsecond
+
 	// batches is how many batches a socket has: one being filled, one being
 	// opened, one being acted on. When all are in use the system's own buffer is
 	// the queue, and it is bounded.
@@ -32,6 +37,12 @@ type socket struct {
 	plain plainConn // conn, or an adapter to it
 	many  manyConn  // nil where packets are read one by one
 	free  chan *batch
+
+	// Owned by the reader: when it got the last packet, and whether packets follow
+	// each other so closely that reading many at once is worth memory for their
+	// addresses.
+	last time.Time
+	busy bool
 
 	// Memory for a batch to be written. Owned by the loop.
 	out   []ipv4.Message
@@ -111,7 +122,7 @@ func newSocket(conn net.PacketConn) *socket {
 // read waits for packets and fills b with those that are there.
 func (s *socket) read(b *batch) error {
 	b.n = 0
-	if s.many == nil {
+	if s.many == nil || !s.busy {
 		p := &b.packets[0]
 		n, from, err := s.plain.ReadFromUDPAddrPort(p.buffer)
 		if err != nil {
@@ -119,18 +130,29 @@ func (s *socket) read(b *batch) error {
 		}
 		p.set(n, from)
 		b.n = 1
+		s.time()
 		return nil
 	}
 	n, err := s.many.ReadBatch(b.ms, 0)
 	if err != nil {
 		return err
 	}
+	s.time()
 	for i := range n {
 		from, _ := b.ms[i].Addr.(*net.UDPAddr)
 		b.packets[i].set(b.ms[i].N, from.AddrPort())
 	}
 	b.n = n
 	return nil
+}
+
+// time notes that packets came.
+func (s *socket) time() {
+	if s.many != nil {
+		now := time.Now()
+		s.busy = now.Sub(s.last) < busyGap
+		s.last = now
+	}
 }
 
 func (p *packet) set(n int, from netip.AddrPort) {
