@@ -9,19 +9,21 @@
 // may hold.
 //
 // The mode paced measures the CPU time of a connection as `p2pcli rate` does, but
-// at a given rate. Parley answers at most 200 handshakes a second, so that a
-// server without this limit would be compared under a load several times
-// higher, which costs less for each connection.
+// at a given rate, in bursts. Parley answers at most 200 handshakes a second, 50
+// of them at once, so that a server without this limit would be compared under a
+// load several times higher, which costs less for each connection.
 package main
 
 import (
 	"bufio"
 	"crypto/ecdsa"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/interop/bench/internal/srvctl"
@@ -33,6 +35,10 @@ import (
 const (
 	codeDrop = 16 + 2 // code 2 of bench/1: read and dropped
 	size     = 1<<24 - 1
+
+	// Connections that are opened in a burst, and how many at a time.
+	burst   = 40
+	workers = 8
 )
 
 // empty is the body of a message without content.
@@ -126,35 +132,38 @@ func big(ctl *srvctl.Client, node *enode.Node, peers int) error {
 func paced(ctl *srvctl.Client, node *enode.Node, span time.Duration, rate int) error {
 	keys := wirecli.Keys(4 * rate)
 	next := 0
-	run := func(n int) error {
-		var wg sync.WaitGroup
-		errs := make(chan error, n)
-		tick := time.NewTicker(time.Second / time.Duration(rate))
+	run := func(bursts int) error {
+		tick := time.NewTicker(time.Second * burst / time.Duration(rate))
 		defer tick.Stop()
-		for range n {
+		for range bursts {
 			<-tick.C
-			key := keys[next%len(keys)]
-			next++
-			wg.Go(func() { errs <- visit(node, key) })
-		}
-		wg.Wait()
-		close(errs)
-		for err := range errs {
-			if err != nil {
+			var turn atomic.Int64
+			var group sync.WaitGroup
+			errs := make([]error, workers)
+			for w := range errs {
+				group.Go(func() {
+					for i := turn.Add(1); i <= burst && errs[w] == nil; i = turn.Add(1) {
+						errs[w] = visit(node, keys[(next+int(i))%len(keys)])
+					}
+				})
+			}
+			group.Wait()
+			next += burst
+			if err := errors.Join(errs...); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if err := run(rate / 2); err != nil { // warm up
+	if err := run(2); err != nil { // warm up
 		return err
 	}
-	n := int(span.Seconds() * float64(rate))
+	bursts := max(1, int(span.Seconds()*float64(rate))/burst)
 	before, began := ctl.Do("stat"), time.Now()
-	if err := run(n); err != nil {
+	if err := run(bursts); err != nil {
 		return err
 	}
-	took, after, k := time.Since(began), ctl.Do("stat"), float64(n)
+	took, after, k := time.Since(began), ctl.Do("stat"), float64(bursts*burst)
 	us := func(d time.Duration) float64 { return float64(d) / 1e3 / k }
 	fmt.Printf("paced: conn/s=%.1f server-cpu-us/conn=%.1f server-user-us/conn=%.1f server-kern-us/conn=%.1f server-allocs/conn=%.1f\n", k/took.Seconds(),
 		us(after.CPU-before.CPU), us(after.User-before.User), us(after.Kern-before.Kern), float64(after.Mallocs-before.Mallocs)/k)
