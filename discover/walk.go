@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	crand "crypto/rand"
 	"iter"
 	"time"
 
@@ -124,9 +125,6 @@ func (w *walk) end() {
 
 // randomID returns an ID that nobody can foresee.
 func randomID() (id enode.ID) {
-	r := newRand()
-	for i := range id {
-		id[i] = byte(r.Uint32())
-	}
+	crand.Read(id[:]) // never fails
 	return id
 }
