@@ -73,8 +73,8 @@ func (z *zone) LookupTXT(ctx context.Context, name string) ([]string, error) {
 func (z *zone) busiest() int {
 	most := 0
 	for i := range z.times {
-		n := 0
-		for n = i; n < len(z.times) && z.times[n].Sub(z.times[i]) < time.Second; n++ {
+		n := i
+		for ; n < len(z.times) && z.times[n].Sub(z.times[i]) < time.Second; n++ {
 		}
 		most = max(most, n-i)
 	}

@@ -252,7 +252,7 @@ func TestEntryRefused(t *testing.T) {
 // name has more, and none is taken for a hash that is too short.
 func TestH7HashComparedInFull(t *testing.T) {
 	text := "enrtree-branch:"
-	full := hash(hashOf(text))
+	full := hashOf(text)
 	twin := full[:12] + "\x00\x00\x00\x00"
 	if !full.matches(text) || !full[:12].matches(text) {
 		t.Error("the entry does not match its own hash")

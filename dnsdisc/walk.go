@@ -28,7 +28,7 @@ const (
 	nodeCost   = 1000     // of a node, besides that
 )
 
-// ErrAddress: a node has no address that somebody far away may dial, or there are
+// ErrAddress means that a node has no address that somebody far away may dial, or there are
 // enough of its network.
 var ErrAddress = errors.New("the node's address is not public, or there are enough of its network")
 

@@ -20,7 +20,7 @@ const (
 // https://www.rfc-editor.org/rfc/rfc1035#section-3.3
 const stringLimit = 255
 
-// ErrUnsigned: a tree cannot be published before it is signed.
+// ErrUnsigned means that a tree cannot be published before it is signed.
 var ErrUnsigned = errors.New("dnsdisc: the tree is not signed")
 
 // AppendZone appends the tree as part of a zone file (RFC 1035, section 5) for

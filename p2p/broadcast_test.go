@@ -232,7 +232,7 @@ func TestFlush(t *testing.T) {
 		if err := p.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
 			t.Errorf("Flush = %v after %v, want its context's error after 3s", err, time.Since(began))
 		}
-		go func() { time.Sleep(2 * time.Second); x.hear() }() // virtual time
+		go func() { rest(2 * time.Second); x.hear() }() // virtual time
 		began = time.Now()
 		if err := p.Flush(w.Context()); err != nil || time.Since(began) != 2*time.Second {
 			t.Errorf("Flush = %v after %v, want nil after 2s, when the other side read on", err, time.Since(began))

@@ -246,7 +246,7 @@ func TestReplacedConnectionEndsFirst(t *testing.T) {
 				most = max(most, now[who])
 				mu.Unlock()
 				<-p.Context().Done()
-				time.Sleep(300 * time.Millisecond) // virtual time
+				rest(300 * time.Millisecond) // virtual time
 				mu.Lock()
 				now[who]--
 				mu.Unlock()

@@ -210,10 +210,10 @@ func TestStaticNodeIsDialedLessAndLess(t *testing.T) {
 		w.dialing(nil, nodeAt(2, host.Addr()))
 		w.pass(time.Hour)
 		last := <-calls
-		for i, want := range []time.Duration{35, 70, 140, 280, 560, 600, 600} {
-			call := <-calls
-			if d := call.Sub(last); d < want*time.Second || d > want*time.Second+100*time.Millisecond {
-				t.Errorf("pause %d is %v, want %ds and what a dial takes", i, d, want)
+		for i, seconds := range []int{35, 70, 140, 280, 560, 600, 600} {
+			call, want := <-calls, time.Duration(seconds)*time.Second
+			if d := call.Sub(last); d < want || d > want+100*time.Millisecond {
+				t.Errorf("pause %d is %v, want %v and what a dial takes", i, d, want)
 			}
 			last = call
 		}

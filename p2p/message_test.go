@@ -129,7 +129,7 @@ func TestMsgPipeBlocks(t *testing.T) {
 		}
 		seen := make(map[uint64]bool)
 		for i := range writers {
-			time.Sleep(time.Second) // virtual time
+			rest(time.Second) // virtual time
 			if len(took) != i {
 				t.Errorf("%d writers are back before message %d was read, want %d", len(took), i, i)
 			}
@@ -315,7 +315,7 @@ func TestProtocolReadsAndWrites(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				time.Sleep(time.Second) // virtual time
+				rest(time.Second) // virtual time
 				at <- m.ReceivedAt
 				wrote <- rw.WriteMsg(Msg{Code: 4, Payload: []byte{0xc0}})
 				Send(rw, 3, "still there")

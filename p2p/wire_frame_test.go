@@ -232,7 +232,7 @@ func TestC6SnappyLies(t *testing.T) {
 			go func() {
 				held := int64(0)
 				for range 30 {
-					time.Sleep(time.Millisecond) // virtual time
+					rest(time.Millisecond) // virtual time
 					held = max(held, s.Stats().Buffered)
 				}
 				most <- held - before

@@ -2,8 +2,6 @@ package discv4
 
 import (
 	"cmp"
-	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -328,9 +326,4 @@ func expectKinds(t testing.TB, what string, got []Kind, want ...Kind) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
-}
-
-func seedOf(parts ...any) uint64 {
-	sum := enode.PubkeyID(enode.PublicKey([]byte(fmt.Sprintf("%-64v", fmt.Sprint(parts...)))[:64]))
-	return binary.BigEndian.Uint64(sum[:])
 }

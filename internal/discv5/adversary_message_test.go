@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"parley/enode"
-	"parley/internal/secp"
 )
 
 // G8: applications that do not answer hold a few requests of each node, and
@@ -148,7 +147,7 @@ func TestG12(t *testing.T) {
 	}
 	// And to many that are not there.
 	for i := range 10_000 {
-		n := enode.NewV4(secp.PublicKey(dead.PublicKey()), netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 1}), 0, uint16(1025+i))
+		n := enode.NewV4(dead.PublicKey(), netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 1}), 0, uint16(1025+i))
 		h.Ping(epoch.Add(time.Second), n)
 		h.Take()
 	}

@@ -61,7 +61,7 @@ func TestAllocations(t *testing.T) {
 }
 
 // benchmark measures what an engine does for packets made beforehand.
-func benchmark(b *testing.B, make func(h *host, s *stranger) []byte) {
+func benchmark(b *testing.B, packet func(h *host, s *stranger) []byte) {
 	w := newWorld(b, 21)
 	h := w.add()
 	s := newStranger(b, 21, "22.0.0.1:30303")
@@ -72,7 +72,7 @@ func benchmark(b *testing.B, make func(h *host, s *stranger) []byte) {
 	h.Advance(epoch)
 	h.Take()
 	session := h.sessions.all[place{s.id, s.addr}]
-	data := make(h, s)
+	data := packet(h, s)
 	b.ReportAllocs()
 	for b.Loop() {
 		session.seen = [replayWindow]uint64{} // the same packet again

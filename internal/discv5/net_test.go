@@ -215,15 +215,6 @@ func (q *datagrams) Pop() any {
 	return last
 }
 
-// flagOf returns the kind of a packet to a node.
-func flagOf(data []byte, to enode.ID) byte {
-	p, drop := newCodec(to, DefaultProtocol).open(data)
-	if drop != 0 {
-		return 255
-	}
-	return p.flag
-}
-
 // nearest returns the ids of the n hosts nearest to target, h left out.
 func (w *world) nearest(target enode.ID, n int, h *host) []enode.ID {
 	var ids []enode.ID

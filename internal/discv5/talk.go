@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// MaxTalkResponse is the longest response that fits a packet, and
-	// MaxTalkRequest the longest request, its protocol included.
+	// MaxTalkResponse is the longest response that fits a packet.
 	MaxTalkResponse = maxPlaintext - 1 - 3 - 9 - 3
-	MaxTalkRequest  = MaxTalkResponse - 3
+
+	// MaxTalkRequest is the longest request, its protocol included.
+	MaxTalkRequest = MaxTalkResponse - 3
 
 	// Requests that wait for applications. Over the limit they are dropped, and
 	// after talkLife nobody waits for the response any more.

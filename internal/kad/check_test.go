@@ -15,7 +15,6 @@ type driver struct {
 	dead   map[enode.ID]bool // who does not answer
 	checks map[enode.ID]int  // how often each was checked
 	first  map[enode.ID]time.Duration
-	rtt    time.Duration
 }
 
 func drive(table *Table) *driver {
@@ -367,7 +366,8 @@ func TestL1Loss(t *testing.T) {
 					continue
 				}
 				checks++
-				ok := table.rng.Float64() > c.loss && table.rng.Float64() > c.loss
+				there, back := table.rng.Float64() > c.loss, table.rng.Float64() > c.loss
+				ok := there && back
 				before := where(table, n.ID())
 				table.Checked(now, n.ID(), ok, nil)
 				if before == "live" && where(table, n.ID()) != "live" {

@@ -73,7 +73,7 @@ func newestMeta(data []byte) []byte {
 		page := data[i*pageSize:][:pageSize]
 		m := page[pageHeader:][:metaLen]
 		h := fnv.New64a()
-		h.Write(m[:metaLen-8]) //nolint:errcheck // a hash has no errors
+		h.Write(m[:metaLen-8])
 		switch {
 		case le.Uint64(page) != i || le.Uint16(page[8:]) != metaPage:
 		case le.Uint32(m) != metaMagic || le.Uint32(m[4:]) != metaVersion || le.Uint32(m[8:]) != pageSize:

@@ -15,9 +15,9 @@ import (
 const nameLimit = 300
 
 var (
-	// ErrLower: a sequence number would be lower than one used before.
+	// ErrLower means that a sequence number would be lower than one used before.
 	ErrLower = errors.New("nodedb: sequence number is lower than before")
-	// ErrNotStored: the number is remembered, but only in memory.
+	// ErrNotStored means that the number is remembered, but only in memory.
 	ErrNotStored = errors.New("nodedb: not on disk")
 )
 

@@ -50,7 +50,7 @@ func StartGeth(t testing.TB, o GethOptions) *Geth {
 	select {
 	case <-initialize.ended:
 	case <-time.After(startTimeout):
-		initialize.stop()
+		_, _ = initialize.stop() // it failed already
 	}
 	if initialize.err != nil {
 		t.Fatalf("%s: init: %v\n%s", o.Name, initialize.err, tail(initialize.log(), logTail))

@@ -64,7 +64,7 @@ func start(t testing.TB, logs, name, dir, socket, path string, args ...string) *
 		if n.rpc != nil {
 			n.rpc.Close()
 		}
-		n.proc.stop()
+		_, _ = n.proc.stop() // the test is failing or over
 		if t.Failed() {
 			n.keepLog(logs)
 		}
@@ -99,7 +99,7 @@ func (n *Node) run() {
 				continue
 			}
 		}
-		n.proc.stop()
+		_, _ = n.proc.stop() // the test is failing or over
 		n.t.Fatalf("%s: does not answer on %s: %v\n%s", n.Name, n.Socket, err, tail(n.proc.log(), logTail))
 	}
 }

@@ -64,7 +64,7 @@ func (p *process) stop() (time.Duration, error) {
 	case <-p.ended:
 		return time.Since(asked), p.err
 	case <-time.After(killAfter):
-		p.cmd.Process.Kill()
+		_ = p.cmd.Process.Kill() // fails only if it has ended
 		<-p.ended
 		return time.Since(asked), fmt.Errorf("killed, because it did not end within %v", killAfter)
 	}

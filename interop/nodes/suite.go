@@ -41,7 +41,7 @@ func parseSuite(text string) (Suite, error) {
 		} else if name, ok := strings.CutPrefix(line, "-- FAIL "); ok {
 			s.Failed = append(s.Failed, firstWord(name))
 		} else if strings.Contains(line, "tests passed") {
-			fmt.Sscanf(line, "%d/%d", &passed, &all)
+			_, _ = fmt.Sscanf(line, "%d/%d", &passed, &all) // zero of zero is a failure
 		}
 	}
 	if all == 0 || passed != len(s.Passed) || all != passed+len(s.Failed) {

@@ -54,7 +54,7 @@ func (n *Node) Watch() *Watch {
 			select {
 			case e := <-in:
 				w.add(e)
-			case <-sub.Err(): // the test or the node ended
+			case <-sub.Err(): //nolint:errcheck // the test or the node ended
 				return
 			}
 		}

@@ -106,7 +106,7 @@ func (s *Set) build() (string, error) {
 
 // place has a program made in a new directory and moves it to file. The move is
 // atomic: another test process may be doing the same, or running the old one.
-func place(file string, make func(dir string) error, name string) (string, error) {
+func place(file string, build func(dir string) error, name string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return "", fmt.Errorf("programs: %w", err)
 	}
@@ -115,7 +115,7 @@ func place(file string, make func(dir string) error, name string) (string, error
 		return "", fmt.Errorf("programs: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if err := make(dir); err != nil {
+	if err := build(dir); err != nil {
 		return "", fmt.Errorf("programs: %s: %w", filepath.Base(file), err)
 	}
 	if err := os.Rename(filepath.Join(dir, name), file); err != nil {
