@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -153,11 +154,14 @@ func (h *callingHandler) Enabled(context.Context, slog.Level) bool { return true
 func (h *callingHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
 func (h *callingHandler) WithGroup(string) slog.Handler            { return h }
 func (h *callingHandler) Handle(_ context.Context, r slog.Record) error {
-	if !h.s.mu.TryLock() {
-		h.under = append(h.under, r.Message)
-		return nil
+	for range 10_000 { // another goroutine may hold it for a moment
+		if h.s.mu.TryLock() {
+			h.s.mu.Unlock()
+			return nil
+		}
+		runtime.Gosched()
 	}
-	h.s.mu.Unlock()
+	h.under = append(h.under, r.Message)
 	return nil
 }
 

@@ -366,8 +366,8 @@ func TestL1Loss(t *testing.T) {
 					continue
 				}
 				checks++
-				there, back := table.rng.Float64() > c.loss, table.rng.Float64() > c.loss
-				ok := there && back
+				ok := table.rng.Float64() > c.loss      // the question arrives
+				ok = ok && table.rng.Float64() > c.loss // and so does the answer
 				before := where(table, n.ID())
 				table.Checked(now, n.ID(), ok, nil)
 				if before == "live" && where(table, n.ID()) != "live" {
