@@ -131,6 +131,7 @@ func (s *Service) flush() {
 			s.out = append(s.out, outgoing{p.To, p.Data})
 		}
 		s.write(s.out)
+		s.news.add(out4, out5) // before the answers they came with are seen
 		for _, r := range out4.Done {
 			s.finish(callKey{discV4, uint64(r.Call)}, outcome{
 				node: r.Node, nodes: r.Nodes, rtt: r.RTT, seq: r.Seq, err: translate(r.Err),
@@ -141,7 +142,6 @@ func (s *Service) flush() {
 				node: r.Node, nodes: r.Nodes, rtt: r.RTT, seq: r.Seq, endpoint: r.Endpoint, talk: r.Talk, err: translate(r.Err),
 			})
 		}
-		s.news.add(out4, out5)
 		for _, t := range out5.Talks {
 			if !s.talks.dispatch(t) {
 				// The engine need not remember it any longer. That nobody waits
