@@ -262,7 +262,11 @@ func (e *Engine) conclude(now time.Time, c *call) {
 	switch {
 	case c.check || c.sends == 0: // the latter says nothing about the node
 	case c.err == nil:
-		e.table.Verified(now, c.node)
+		if c.kind == KindPing {
+			e.table.Verified(now, c.node)
+		} else {
+			e.table.Answered(now, c.node)
+		}
 		e.upkeep.due = true
 		if c.shook {
 			e.out.Proven = append(e.out.Proven, c.node)

@@ -38,13 +38,20 @@ func (t *Table) Seen(now time.Time, n *enode.Node) bool {
 	return t.enter(now, n, false) != nil
 }
 
-// Verified tells the table that n proved its endpoint: it answered a request
-// that was sent there. It becomes live if it has a place or gets one; a place is
-// taken from a node that is not live if need be. Otherwise it waits.
+// Verified tells the table that n proved its endpoint: it answered a PING that was
+// sent there. It becomes live if it has a place or gets one; a place is taken from
+// a node that is not live if need be. Otherwise it waits.
 //
 // The endpoint proven last is the one kept, whatever the sequence number; of two
 // nodes with the same endpoint, the one with the higher sequence number.
-func (t *Table) Verified(now time.Time, n *enode.Node) {
+func (t *Table) Verified(now time.Time, n *enode.Node) { t.verified(now, n, true) }
+
+// Answered is Verified for an answer to another request than PING. It proves as
+// much, but does not put off the node's first check: nodes that are in a table
+// expect to be sent a PING, and some measure by it whether they are.
+func (t *Table) Answered(now time.Time, n *enode.Node) { t.verified(now, n, false) }
+
+func (t *Table) verified(now time.Time, n *enode.Node, ping bool) {
 	if !t.usable(n) {
 		return
 	}
@@ -61,6 +68,7 @@ func (t *Table) Verified(now time.Time, n *enode.Node) {
 		}
 	}
 	if e != nil {
+		e.pinged = e.pinged || ping
 		t.proved(now, e)
 	}
 }
@@ -210,7 +218,7 @@ func (t *Table) update(now time.Time, e *entry, n *enode.Node, proven bool) bool
 	e.node = n
 	if moved {
 		e.inFlight = false // the outcome would be that of the old endpoint
-		e.fails, e.checks = 0, 0
+		e.fails, e.checks, e.pinged = 0, 0, false
 		if !proven {
 			t.setState(now, e, unverified)
 			t.schedule(e, now.Add(t.jitter(promoted)))

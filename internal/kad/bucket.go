@@ -23,6 +23,7 @@ type entry struct {
 	since  time.Time // when it came into its state
 	checks int       // checks passed
 	fails  int       // requests unanswered since the last proof
+	pinged bool      // it answered a PING
 
 	due      time.Time // of its next check, or when an outcome is no longer awaited
 	inFlight bool      // a check was asked for

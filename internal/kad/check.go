@@ -77,19 +77,21 @@ func (t *Table) Checked(now time.Time, id enode.ID, ok bool, updated *enode.Node
 		return
 	}
 	e.checks++
+	e.pinged = true
 	t.proved(now, e)
 	if updated != nil && updated.ID() == id && updated.Seq() > e.node.Seq() && t.usable(updated) {
 		t.update(now, e, updated, false)
 	}
 }
 
-// proved notes that e proved its endpoint now.
+// proved notes that e proved its endpoint now. That takes the place of its next
+// check, but for the first.
 func (t *Table) proved(now time.Time, e *entry) {
 	e.fails = 0
 	if e.state != live {
 		t.setState(now, e, live)
 	}
-	if !e.inFlight {
+	if !e.inFlight && e.pinged {
 		t.schedule(e, now.Add(t.interval(e, now)))
 	}
 }

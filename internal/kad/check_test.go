@@ -125,16 +125,31 @@ func TestNextCheckAdapts(t *testing.T) {
 	}
 }
 
-// A node that answers of itself is not checked.
+// A node that answers of itself is not checked. If what it answers are no PINGs it
+// is checked once, in its first two seconds.
 func TestVerifiedPutsOffTheCheck(t *testing.T) {
-	table := newTable(Config{})
-	n := nodesAt(256, 1)[0]
-	table.Verified(at, n)
-	for s := range 3600 {
-		now := at.Add(time.Duration(s) * time.Second)
-		table.Verified(now, n)
-		if got, _ := table.NextCheck(now); got != nil {
-			t.Fatalf("the node is checked after %d s, though it answered in each", s)
+	for _, c := range []struct {
+		name   string
+		answer func(*Table, time.Time, *enode.Node)
+		want   int
+	}{
+		{"PING", (*Table).Verified, 0},
+		{"other requests", (*Table).Answered, 1},
+	} {
+		table := newTable(Config{})
+		n := nodesAt(256, 1)[0]
+		c.answer(table, at, n)
+		var checked []int
+		for s := range 3600 {
+			now := at.Add(time.Duration(s) * time.Second)
+			c.answer(table, now, n)
+			if got, _ := table.NextCheck(now); got != nil {
+				table.Checked(now, n.ID(), true, nil)
+				checked = append(checked, s)
+			}
+		}
+		if len(checked) != c.want || c.want > 0 && checked[0] > 2 {
+			t.Errorf("a node that answers %s in each second is checked in %v, want %d checks, in the first two seconds", c.name, checked, c.want)
 		}
 	}
 }
