@@ -18,7 +18,7 @@ const (
 	trustLife = bondLife - time.Hour
 
 	// quietTime is for how long a node that bonded with us on its own account is
-	// not asked anything.
+	// not asked anything that no caller waits for.
 	quietTime = time.Second
 
 	// hostBonds is how many bonds one host may have, unless exempt. One with more

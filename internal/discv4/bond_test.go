@@ -80,7 +80,8 @@ func (net *network) restart(h *host) *host {
 }
 
 // A node that just bonded with us gets nothing that it did not ask for, for one
-// second, even from a lookup that would go to it.
+// second, even from a lookup of the table's that would go to it. A lookup that
+// somebody waits for goes to it at once.
 func TestQuietAfterBond(t *testing.T) {
 	net := newNetwork(t, 1, time.Millisecond)
 	h := net.add(1, nil, nil)
@@ -96,19 +97,27 @@ func TestQuietAfterBond(t *testing.T) {
 		}
 		return true
 	}
-	h.e.Lookup(h.time(), h.e.RandomTarget())
+	h.e.refresh(enode.PubkeyID(h.e.RandomTarget()))
 	h.flush()
 	net.run(10*time.Second, nil)
 	if first.IsZero() || first.Sub(bonded) < time.Second || first.Sub(bonded) > 2*time.Second {
 		t.Errorf("first packet %v after the bond, want 1s to 2s", first.Sub(bonded))
 	}
-	// An explicit call does not wait.
-	s = net.stranger(101, publicAddr(101))
-	net.tap = nil
-	s.bond(h)
-	_, p := s.asks(h, func() Call { return h.e.Ping(h.time(), s.node()) })
-	if p.Message.Kind() != KindPing {
-		t.Errorf("Ping sent %v", p.Message.Kind())
+	// A call does not wait.
+	for i, c := range []struct {
+		call func(*stranger) Call
+		want Kind
+	}{
+		{func(s *stranger) Call { return h.e.Ping(h.time(), s.node()) }, KindPing},
+		{func(*stranger) Call { return h.e.Lookup(h.time(), h.e.RandomTarget()) }, KindFindNode},
+	} {
+		s = net.stranger(101+i, publicAddr(101+i))
+		net.tap = nil
+		s.bond(h)
+		_, p := s.asks(h, func() Call { return c.call(s) })
+		if p.Message.Kind() != c.want {
+			t.Errorf("the call sent %v, want %v", p.Message.Kind(), c.want)
+		}
 	}
 }
 

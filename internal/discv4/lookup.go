@@ -14,6 +14,8 @@ type lookup struct {
 
 	// proceed is at work on it. What ends within that is taken up by its loop.
 	busy bool
+
+	own bool // nobody asked for it but the table
 }
 
 // newLookup prepares a lookup from the nearest nodes of the table, and from the
@@ -53,8 +55,9 @@ func (e *Engine) proceed(l *lookup) {
 	}
 }
 
-// query asks one node, but not one that bonded with us a moment ago on its own
-// account: that waits until its quiet time is over.
+// query asks one node. A lookup for the table leaves alone whoever bonded with us
+// a moment ago on its own account until its quiet time is over; one that somebody
+// waits for does not.
 func (e *Engine) query(l *lookup, n *enode.Node) {
 	ask := func() {
 		e.ask(KindFindNode, n, l.target, func(r reply) {
@@ -66,6 +69,10 @@ func (e *Engine) query(l *lookup, n *enode.Node) {
 			}
 			e.proceed(l)
 		})
+	}
+	if !l.own {
+		ask()
+		return
 	}
 	e.undisturbed(n, func() {
 		if !l.over {
@@ -153,7 +160,9 @@ func (e *Engine) refresh(id enode.ID) {
 	}
 	e.fresh = len(targets)
 	for _, target := range targets {
-		e.proceed(e.newLookup(target, func(*lookup) { e.fresh-- }))
+		l := e.newLookup(target, func(*lookup) { e.fresh-- })
+		l.own = true
+		e.proceed(l)
 	}
 	e.freshAt = e.checkAt
 	if e.fresh == 0 {
