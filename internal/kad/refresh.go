@@ -19,6 +19,9 @@ type refresh struct {
 	last    time.Time       // when the last one began
 	live    int             // nodes live at that time
 	pause   time.Duration   // after it, while few nodes are live
+
+	own      time.Time     // when the own neighbourhood is due
+	ownPause time.Duration // until it is due again
 }
 
 // NextRefresh returns the target of the lookup that should start now, and the
@@ -33,11 +36,23 @@ type refresh struct {
 //
 // While fewer than 48 nodes are live, refreshes follow each other after
 // Config.RefreshFast, and each that found no more doubles the pause up to
-// Config.RefreshSlow, or 30 seconds if no node is live. Otherwise the pause is RefreshSlow.
+// Config.RefreshSlow, or 30 seconds if no node is live. Otherwise the pause is
+// RefreshSlow. From then on this node's own ID comes in between, at once and after
+// pauses that double from RefreshFast to RefreshSlow: who is nearest to a target
+// only those around it know, and in a network that has just started they did not
+// when the ID was looked for first.
 func (t *Table) NextRefresh(now time.Time) (target enode.ID, wake time.Time) {
 	r := &t.refresh
 	if r.count > 0 {
-		if due := r.last.Add(t.refreshPause()); due.After(now) {
+		due := r.last.Add(t.refreshPause())
+		if t.live >= few {
+			if !r.own.After(now) {
+				t.ownRefresh(now)
+				return t.self, time.Time{}
+			}
+			due = earlier(due, r.own)
+		}
+		if due.After(now) {
 			return enode.ID{}, due
 		}
 	}
@@ -59,9 +74,17 @@ func (t *Table) NextRefresh(now time.Time) (target enode.ID, wake time.Time) {
 	r.count++
 	r.buckets[chosen], r.last, r.live = r.count, now, t.live
 	if chosen == nearest {
+		t.ownRefresh(now)
 		return t.self, time.Time{}
 	}
 	return t.randomAt(lowest + chosen), time.Time{}
+}
+
+// ownRefresh notes that this node's own ID is looked for now.
+func (t *Table) ownRefresh(now time.Time) {
+	r := &t.refresh
+	r.ownPause = min(max(2*r.ownPause, t.cfg.RefreshFast), t.cfg.RefreshSlow)
+	r.own = now.Add(r.ownPause)
 }
 
 // refreshPause returns how long to wait after the last refresh.

@@ -32,7 +32,8 @@ func refreshes(t *testing.T, table *Table, end time.Duration, each func(now time
 	return times, distances
 }
 
-// When refreshes follow each other.
+// When refreshes follow each other. With enough nodes those of the own ID come
+// after pauses that double, and the others every three minutes.
 func TestNextRefreshPause(t *testing.T) {
 	nodes := slices.Concat(nodesAt(256, 16), nodesAt(255, 16), nodesAt(254, 16))
 	for _, c := range []struct {
@@ -45,7 +46,7 @@ func TestNextRefreshPause(t *testing.T) {
 		{"nobody there", 0, nil, 3 * time.Minute, []int{0, 5, 15, 35, 65, 95, 125, 155}},
 		{"few, and no more are found", 3, nil, 10 * time.Minute, []int{0, 5, 15, 35, 75, 155, 315, 495}},
 		{"one too few", 47, nil, 10 * time.Minute, []int{0, 5, 15, 35, 75, 155, 315, 495}},
-		{"enough", 48, nil, 10 * time.Minute, []int{0, 180, 360, 540}},
+		{"enough", 48, nil, 10 * time.Minute, []int{0, 5, 15, 35, 75, 155, 180, 315, 360, 495, 540}},
 		{"each finds another", 3, func(table *Table, now time.Time, n int) { table.Verified(now, nodes[3+n]) }, 30 * time.Second, []int{0, 5, 10, 15, 20, 25, 30}},
 		{"the fourth finds enough", 3, func(table *Table, now time.Time, n int) {
 			if n == 4 {
@@ -53,14 +54,14 @@ func TestNextRefreshPause(t *testing.T) {
 					table.Verified(now, n)
 				}
 			}
-		}, 10 * time.Minute, []int{0, 5, 15, 35, 215, 395, 575}},
-		{"the third loses all", 48, func(table *Table, now time.Time, n int) {
-			if n == 3 {
+		}, 10 * time.Minute, []int{0, 5, 15, 35, 35, 55, 95, 175, 215, 335, 395, 575, 575}},
+		{"the seventh loses all", 48, func(table *Table, now time.Time, n int) {
+			if n == 7 {
 				for _, n := range nodes {
 					table.Remove(now, n.ID())
 				}
 			}
-		}, 8 * time.Minute, []int{0, 180, 360, 365, 375, 395, 425, 455}},
+		}, 8 * time.Minute, []int{0, 5, 15, 35, 75, 155, 180, 185, 195, 215, 245, 275, 305, 335, 365, 395, 425, 455}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			table := newTable(Config{})
