@@ -31,7 +31,7 @@ func (e *Engine) handlePong(at place, m *Pong) error {
 			answer.rtt = e.t - r.sent[i]
 		}
 	}
-	e.rtt.add(answer.rtt)
+	e.rtt.Add(answer.rtt)
 
 	first := e.bonds.get(e.t, at) == nil
 	b := e.bonds.prove(e.t, at)
@@ -51,7 +51,7 @@ func (e *Engine) handlePong(at place, m *Pong) error {
 
 	if len(d.waiting) > 0 && !e.trusted(d) {
 		// Its PING should follow, unless it has its proof already.
-		e.timers.set(&d.grace, e.t+e.rtt.grace())
+		e.timers.set(&d.grace, e.t+e.grace())
 	}
 	e.end(r, answer)
 	return nil
@@ -113,7 +113,7 @@ func (e *Engine) handleNeighbors(at place, p *Packet, m *Neighbors) error {
 		// Two packets hold 16 nodes of any kind, so there is no third.
 	case full, 0 < len(m.Nodes) && len(m.Nodes) <= fewNodes:
 		// The other part is right behind, if there is one.
-		e.timers.set(&r.timer, e.t+e.rtt.grace())
+		e.timers.set(&r.timer, e.t+e.grace())
 		return nil
 	}
 	e.end(r, reply{nodes: r.nodes})

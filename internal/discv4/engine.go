@@ -68,7 +68,7 @@ type Engine struct {
 	dialogs map[place]*dialog
 	asked   map[[32]byte]*request // those whose answer carries the hash
 	pending int                   // requests under way or waiting
-	rtt     rtt
+	rtt     kad.RTT
 	heard   uint64 // packets accepted, of any kind
 
 	calls    map[Call]func() // each ends what the call began
@@ -117,7 +117,7 @@ func New(cfg Config) (*Engine, error) {
 		dialogs:   make(map[place]*dialog),
 		asked:     make(map[[32]byte]*request),
 		calls:     make(map[Call]func()),
-		rtt:       rtt{mean: firstRTT},
+		rtt:       kad.NewRTT(firstRTT),
 		lead:      cfg.Rand.Uint64N(16),
 	}
 	e.bonds = newBonds(limits.Bonds, e.known)

@@ -8,6 +8,7 @@ import (
 
 	"parley/enode"
 	"parley/enr"
+	"parley/internal/kad"
 	"parley/rlp"
 )
 
@@ -106,7 +107,7 @@ func TestNeighborsParts(t *testing.T) {
 	net, h := alone(t)
 	s := net.stranger(100, publicAddr(100))
 	s.bond(h)
-	h.e.rtt = rtt{mean: 40 * time.Millisecond, measured: true}
+	h.e.rtt = kad.NewRTT(40 * time.Millisecond)
 	var many []Neighbor
 	for i := range 16 {
 		many = append(many, Neighbor{Endpoint{publicAddr(300 + i).Addr(), 30303, 30303}, testKey(300 + i).Public()})

@@ -246,7 +246,7 @@ func (e *Engine) try(r *request) {
 	if r.kind != KindFindNode {
 		e.asked[hash] = r
 	}
-	wait := e.rtt.timeout()
+	wait := e.retryAfter()
 	if r.kind == KindENRRequest {
 		// Others answer it once a second, as we do.
 		wait = max(wait, recordPause+100*time.Millisecond)
@@ -340,29 +340,13 @@ func newerOf(a, b *enode.Node) *enode.Node {
 // firstRTT is what is assumed of the network before the first answer.
 const firstRTT = 600 * time.Millisecond
 
-// rtt is the round-trip time that is usual, and how much it varies, as TCP keeps
-// them (RFC 6298).
-type rtt struct {
-	mean, deviation time.Duration
-	measured        bool
-}
-
-func (r *rtt) add(sample time.Duration) {
-	if !r.measured {
-		r.mean, r.deviation, r.measured = sample, sample/2, true
-		return
-	}
-	r.deviation += ((r.mean - sample).Abs() - r.deviation) / 4
-	r.mean += (sample - r.mean) / 8
-}
-
-// timeout is how long to wait before a request is sent again. It is never short:
-// the nodes that matter may be farther away than most.
-func (r *rtt) timeout() time.Duration {
-	return min(max(r.mean+4*r.deviation, 250*time.Millisecond), 1500*time.Millisecond)
+// retryAfter is how long to wait before a request is sent again. It is never
+// short: the nodes that matter may be farther away than most.
+func (e *Engine) retryAfter() time.Duration {
+	return min(max(e.rtt.Timeout(), 250*time.Millisecond), 1500*time.Millisecond)
 }
 
 // grace is how long to wait for what should come right behind a packet.
-func (r *rtt) grace() time.Duration {
-	return min(max(r.mean, 5*time.Millisecond), 300*time.Millisecond)
+func (e *Engine) grace() time.Duration {
+	return min(max(e.rtt.Mean(), 5*time.Millisecond), 300*time.Millisecond)
 }

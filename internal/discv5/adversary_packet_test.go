@@ -211,10 +211,10 @@ func TestG3(t *testing.T) {
 	}
 	// A challenge to the handshake itself.
 	c := h.calls.open[m.id.value()]
-	quiet(t, h, s.addr, whoareyou(c.nonce), DropUnasked)
+	quiet(t, h, s.addr, whoareyou(c.nonces[0]), DropUnasked)
 	s.packets(epoch, h, s.message(h.id, s.nonce(), appendPong(nil, m.id, 1, h.addr)))
 	if len(h.done) != 1 {
 		t.Error("the call does not end with the PONG")
 	}
-	quiet(t, h, s.addr, whoareyou(c.nonce), DropUnasked) // the call is over
+	quiet(t, h, s.addr, whoareyou(c.nonces[0]), DropUnasked) // the call is over
 }

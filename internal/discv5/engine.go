@@ -72,6 +72,7 @@ type Engine struct {
 	generation uint64 // handshakes done
 
 	calls    callBook
+	rtt      kad.RTT
 	lookups  map[Call]*lookup
 	verified verified
 	talks    talkDesk
@@ -137,6 +138,7 @@ func New(cfg Config) (*Engine, error) {
 		sessions:   newSessions(cfg.Sessions),
 		challenges: newChallenges(cfg.Rand),
 		calls:      newCallBook(),
+		rtt:        kad.NewRTT(callStep),
 		lookups:    make(map[Call]*lookup),
 		talks:      newTalkDesk(),
 	}, nil
@@ -228,7 +230,7 @@ func (e *Engine) permitted(at netip.AddrPort) bool {
 // returns, and once at the start.
 func (e *Engine) Advance(now time.Time) {
 	e.begin(now)
-	e.expireCalls(now)
+	e.lookAfterCalls(now)
 	e.talks.expire(now)
 	e.settle(now)
 }
@@ -238,7 +240,7 @@ func (e *Engine) Advance(now time.Time) {
 func (e *Engine) Wake() time.Time {
 	wake := e.upkeep.wake
 	if c := e.calls.due.first; c != nil {
-		wake = earlier(wake, c.deadline)
+		wake = earlier(wake, c.look)
 	}
 	return earlier(wake, e.talks.wake())
 }

@@ -3,6 +3,7 @@ package discv5
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/enode"
@@ -29,13 +30,18 @@ func (e *Engine) countedNonce(s *session) (n nonce) {
 // a challenge. It is not smaller than the challenge.
 func (e *Engine) sendRandom(at place) nonce {
 	var n nonce
-	var content [tagSize + 8]byte
 	fill(n[:], e.rng)
+	e.sendUnreadable(at, n)
+	return n
+}
+
+// sendUnreadable is sendRandom with a given nonce.
+func (e *Engine) sendUnreadable(at place, n nonce) {
+	var content [tagSize + 8]byte
 	fill(content[:], e.rng)
 	b := e.codec.appendMessageHead(e.room(), e.iv(), n, e.id)
 	e.codec.mask(maskOf(at.id), b)
 	e.emit(at.addr, append(b, content[:]...))
-	return n
 }
 
 // challenge answers a packet that cannot be read with WHOAREYOU, which is never
@@ -205,7 +211,7 @@ func (e *Engine) shake(now time.Time, r *remote, c *call, p *packet) error {
 	e.codec.mask(s.mask, b[:head])
 	e.emit(c.at.addr, b)
 	e.stats.HandshakesOut++
-	c.shook, r.lead = true, c
+	c.shook, c.handshake, r.lead = true, slices.Clone(b), c
 	c.generation = e.generation
 	e.calls.sent(now, r, c, e.nonce)
 	return nil

@@ -15,15 +15,17 @@ const maxLookups = 16
 type lookup struct {
 	*kad.Lookup
 	id   Call
-	near uint                     // least distance of a node seen from the target, but for 0
 	seen map[enode.ID]*enode.Node // told of in answers
-	done func(time.Time, *lookup)
-	err  error
+
+	counted map[enode.ID]struct{} // those and the seeds
+	at      [257]int              // how many of them are at each distance from the target
+	done    func(time.Time, *lookup)
+	err     error
 }
 
 // look begins a lookup. Done may be told before look returns.
 func (e *Engine) look(now time.Time, target enode.ID, done func(time.Time, *lookup)) {
-	l := &lookup{id: e.newID(), near: 256, seen: make(map[enode.ID]*enode.Node), done: done}
+	l := &lookup{id: e.newID(), seen: make(map[enode.ID]*enode.Node), counted: make(map[enode.ID]struct{}), done: done}
 	if len(e.lookups) >= maxLookups {
 		l.err = ErrBusy
 		l.Lookup = kad.NewLookup(e.id, target, nil, e.cfg.Lookup)
@@ -36,7 +38,7 @@ func (e *Engine) look(now time.Time, target enode.ID, done func(time.Time, *look
 	}
 	l.Lookup = kad.NewLookup(e.id, target, seeds, e.cfg.Lookup)
 	for _, n := range seeds {
-		l.approach(n)
+		l.count(n)
 	}
 	e.lookups[l.id] = l
 	e.proceed(now, l)
@@ -49,18 +51,7 @@ func (e *Engine) proceed(now time.Time, l *lookup) {
 		if !ok {
 			break
 		}
-		e.ask(now, n, l.distances(n), func(now time.Time, c *call) {
-			if rest := l.rest(c); c.err == nil && len(rest) > 0 {
-				e.learn(now, l, c)
-				e.ask(now, n, rest, func(now time.Time, more *call) {
-					more.nodes.nodes = append(c.nodes.nodes, more.nodes.nodes...)
-					more.err = nil // the node did answer
-					e.answer(now, l, more)
-				})
-				return
-			}
-			e.answer(now, l, c)
-		})
+		e.query(now, l, n, l.distances(n), nil)
 	}
 	if l.Done() && e.lookups[l.id] != nil {
 		delete(e.lookups, l.id)
@@ -68,32 +59,40 @@ func (e *Engine) proceed(now time.Time, l *lookup) {
 	}
 }
 
-// answer tells the lookup what came of asking a node, and goes on.
-func (e *Engine) answer(now time.Time, l *lookup, c *call) {
-	if c.err != nil {
-		l.Fail(c.node.ID())
-	} else {
-		e.learn(now, l, c)
-		l.Answer(c.node.ID(), l.nearest(c.nodes.nodes))
-	}
-	e.proceed(now, l)
+// query asks a node for those at the given distances, as often as it has more. It
+// named some already if there were other distances before.
+func (e *Engine) query(now time.Time, l *lookup, n *enode.Node, distances []uint, named []*enode.Node) {
+	e.ask(now, n, distances, func(now time.Time, c *call) {
+		if c.err == nil {
+			e.learn(now, l, c)
+		}
+		all := append(named, c.nodes.nodes...)
+		if rest := l.rest(c); c.err == nil && len(rest) > 0 {
+			e.query(now, l, n, rest, all)
+			return
+		}
+		if c.err != nil && len(all) == 0 {
+			l.Fail(n.ID())
+		} else {
+			l.Answer(n.ID(), l.nearest(all))
+		}
+		e.proceed(now, l)
+	})
 }
 
-// nearest returns those of an answer that a lookup looks at.
+// nearest returns those of an answer that a lookup looks at. In one that came in
+// parts some nodes may be twice.
 func (l *lookup) nearest(nodes []*enode.Node) []*enode.Node {
 	slices.SortFunc(nodes, func(a, b *enode.Node) int { return enode.CompareDistance(l.Target(), a.ID(), b.ID()) })
+	nodes = slices.CompactFunc(nodes, func(a, b *enode.Node) bool { return a.ID() == b.ID() })
 	return nodes[:min(len(nodes), kad.BucketSize)]
 }
 
-// neighbourhood is how much further from the target than the nearest node seen,
-// as logarithmic distance, a node may be to be asked twice.
-const neighbourhood = 5
-
 // rest returns the distances at which a node near the target knows more than one
 // answer holds. The answerer does not know the target and cuts off at random, so
-// that of the 16 nearest nodes the last ones would be missing.
+// that of the 16 nearest nodes some would be missing.
 func (l *lookup) rest(c *call) []uint {
-	near := uint(enode.LogDistance(c.node.ID(), l.Target())) <= l.near+neighbourhood
+	near := enode.LogDistance(c.node.ID(), l.Target()) <= l.radius()
 	if len(c.nodes.nodes) < maxNodes || !near {
 		return nil
 	}
@@ -123,31 +122,62 @@ func (e *Engine) learn(now time.Time, l *lookup, c *call) {
 			continue
 		}
 		l.seen[n.ID()] = n
-		l.approach(n)
+		l.count(n)
 		e.heard(now, n, c.at.addr.Addr())
 	}
 }
 
-// approach notes how near a node is.
-func (l *lookup) approach(n *enode.Node) {
-	if d := uint(enode.LogDistance(l.Target(), n.ID())); d > 0 {
-		l.near = min(l.near, d)
+// count notes at which distance a node is, if it was not seen before.
+func (l *lookup) count(n *enode.Node) {
+	if _, ok := l.counted[n.ID()]; !ok {
+		l.counted[n.ID()] = struct{}{}
+		l.at[enode.LogDistance(l.Target(), n.ID())]++
 	}
 }
 
-// distances returns which nodes to ask n for: those at the target's own distance
-// from it, and if they are few, those around. The node at the target itself is
-// asked for its neighbours.
-func (l *lookup) distances(n *enode.Node) []uint {
-	d := uint(enode.LogDistance(n.ID(), l.Target()))
-	if d == 0 {
-		d = l.near
-	}
-	list := make([]uint, 0, 5)
-	for _, around := range [...]uint{d, d + 1, d - 1, d + 2, d - 2} {
-		if around >= 1 && around <= 256 { // what is below 0 has wrapped around
-			list = append(list, around)
+// radius is the distance from the target within which the 16 nearest nodes are, as
+// far as is known.
+func (l *lookup) radius() int {
+	sum := 0
+	for d, n := range l.at {
+		if sum += n; sum >= kad.BucketSize {
+			return d
 		}
+	}
+	return 256
+}
+
+// around is how many distances a node is asked for besides that of the target, or
+// besides those that lead out of what is near.
+const around = 4
+
+// distances returns which nodes to ask n for. Let d be the distance from n to the
+// target. Whoever is nearer to the target than n is at distance d from n. That is
+// what matters far away; if they are few, those around help. Within the radius it
+// matters too who is farther from the target than n, at that distance from n, and
+// who is as far as n, at a lower one than d.
+func (l *lookup) distances(n *enode.Node) []uint {
+	d, radius := enode.LogDistance(n.ID(), l.Target()), l.radius()
+	var list []uint
+	add := func(d int) {
+		if d >= 1 && d <= 256 {
+			list = append(list, uint(d))
+		}
+	}
+	add(d)
+	if d > radius {
+		for i := 1; i <= around/2; i++ {
+			add(d + i)
+			add(d - i)
+		}
+		return list
+	}
+	// From the target itself, nearest first would begin where nobody is.
+	for out := max(d+1, radius-2*around); out <= radius; out++ {
+		add(out)
+	}
+	for i := 1; i <= around; i++ {
+		add(d - i)
 	}
 	return list
 }

@@ -32,6 +32,7 @@ type world struct {
 	delay time.Duration
 	loss  float64
 	tap   func(from, to netip.AddrPort, data []byte) // sees each packet sent
+	lose  func(from, to netip.AddrPort) bool         // says which get lost
 }
 
 // A host is an engine at an address.
@@ -136,7 +137,7 @@ func (w *world) send(from, to netip.AddrPort, data []byte) {
 	if w.tap != nil {
 		w.tap(from, to, data)
 	}
-	if w.loss > 0 && w.rng.Float64() < w.loss {
+	if w.lose != nil && w.lose(from, to) || w.loss > 0 && w.rng.Float64() < w.loss {
 		return
 	}
 	w.count++

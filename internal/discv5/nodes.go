@@ -98,10 +98,15 @@ func (e *Engine) sendNodes(s *session, id requestID, records []*enr.Record) {
 
 // A nodesAnswer collects the NODES messages that answer one request.
 type nodesAnswer struct {
+	some           bool // packets came
 	packets, total int
 	tried          int // records looked at
 	nodes          []*enode.Node
 }
+
+// again makes the answer wait for all of its packets once more, since the request
+// was repeated.
+func (a *nodesAnswer) again() { a.packets, a.tried = 0, 0 }
 
 // collect takes a NODES message and reports whether the answer is complete. The
 // number of records that are verified is limited, not only of those kept, as
@@ -111,8 +116,9 @@ func (e *Engine) collect(c *call, m message) bool {
 	if a.packets == 0 {
 		a.total = int(min(max(m.total, 1), maxNodesPackets))
 	}
+	a.some = true
 	a.packets++
-	for m.records.More() && a.tried < maxNodes {
+	for m.records.More() && a.tried < maxNodes && len(a.nodes) < maxNodes {
 		raw, err := m.records.Raw()
 		if err != nil {
 			break
