@@ -80,6 +80,7 @@ type dialog struct {
 	waiting []*request // until the other side has its proof of our endpoint, or finding ends
 
 	ponged  time.Duration // when we last answered a PING of the other side
+	pinged  time.Duration // when we last began to ask for its proof, so that it asks for ours
 	assumed bool          // it answered ours and sent none, so it will have its proof
 	grace   timer         // ends the wait for its PING
 
@@ -184,6 +185,7 @@ func (e *Engine) pump(d *dialog) {
 		if d.ping == nil && d.grace.index == 0 {
 			// The other side will send a PING when it gets one of ours.
 			d.ping = e.newRequest(KindPing, d, d.waiting[0].node)
+			d.pinged = e.t
 			e.try(d.ping)
 		}
 		return
@@ -263,8 +265,12 @@ func (e *Engine) late(r *request) {
 		e.end(r, reply{nodes: r.nodes})
 	case r.tries >= maxTries || r.kind == KindPing && r.tries >= pingTries:
 		e.end(r, reply{err: ErrTimeout, silence: e.heard == r.heard})
-	case r.kind == KindPing || r.tries > 1:
+	case r.kind == KindPing || r.tries > 1 && !(d.assumed && r.tries == maxTries-1):
 		e.try(r)
+	case r.tries > 1 && e.t < d.pinged+pingBackPause+e.grace():
+		// It sent no PING for ours, or that got lost, so it may well have no proof.
+		// Others too may send the next one only after a while.
+		e.timers.set(&r.timer, d.pinged+pingBackPause+e.grace())
 	default:
 		// Perhaps it is not the packet that was lost but, on the other side, the
 		// proof of our endpoint. A PING of ours brings it to make a new one.
