@@ -12,13 +12,13 @@ import (
 )
 
 // In a network of 60 nodes with default settings, 80 ms between any two and a loss
-// of 1 %, every table has 32 live nodes 10 s after the last node started, and
+// of 1 %, every table has 32 live nodes 20 s after the last node started, and
 // lookups find the 16 nearest.
 func TestTables(t *testing.T) {
 	net := newNetwork(t, 1, 80*time.Millisecond)
 	net.loss = 0.01
 	net.start(60)
-	net.run(10*time.Second, nil)
+	net.run(20*time.Second, nil)
 	if live := net.liveMin(); live < 32 {
 		t.Errorf("a table has %d live nodes", live)
 	}
