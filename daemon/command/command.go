@@ -29,9 +29,11 @@ const (
 
 // An Env is what a command has around it.
 type Env struct {
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string // as os.Environ returns it
 	Color          bool     // whether Stderr shows colours
+	Terminal       bool     // whether Stderr is a terminal
 	Build          string   // what the program was built from; empty if nobody said so
 }
 
@@ -94,6 +96,7 @@ func (a *app) root() *cli.Command {
 			a.pingCommand(),
 			a.keyCommand(),
 			a.enrCommand(),
+			a.nodesetCommand(),
 			a.configCommand(),
 		},
 		Writer:         a.Stdout,

@@ -15,18 +15,18 @@ var version string
 
 func main() {
 	os.Exit(command.Main(context.Background(), os.Args, command.Env{
-		Stdout:  os.Stdout,
-		Stderr:  os.Stderr,
-		Environ: os.Environ(),
-		Color:   showsColor(os.Stderr),
-		Build:   version,
+		Stdin:    os.Stdin,
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+		Environ:  os.Environ(),
+		Color:    isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == "", // https://no-color.org
+		Terminal: isTerminal(os.Stderr),
+		Build:    version,
 	}))
 }
 
-// showsColor reports whether f is a terminal and its user has nothing against
-// colours. https://no-color.org
-func showsColor(f *os.File) bool {
+// isTerminal reports whether f is a terminal that can move its cursor.
+func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0 &&
-		os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }
