@@ -1,0 +1,154 @@
+package discovery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/daemon/jsonrpc"
+	"parley/discover"
+	"parley/enode"
+	"parley/enr"
+)
+
+// listen starts a service on the loopback interface.
+func listen(t *testing.T, v4 bool, bootnodes ...*enode.Node) (*discover.Service, *enode.Node) {
+	t.Helper()
+	key, err := enode.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := discover.Listen(discover.Config{PrivateKey: key, V4: v4, V5: !v4, Addr: "127.0.0.1:0", Bootnodes: bootnodes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	r, err := enr.Sign(key, 7, enr.IP(netip.MustParseAddr("127.0.0.1")), enr.UDP(s.Addr().Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := enode.New(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetSelf(n); err != nil {
+		t.Fatal(err)
+	}
+	return s, n
+}
+
+// connect returns a client of rpc.
+func connect(t *testing.T, rpc *jsonrpc.Server) *jsonrpc.Client {
+	near, far := net.Pipe()
+	client := jsonrpc.NewClient(near)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { rpc.ServeConn(t.Context(), far) })
+	t.Cleanup(func() { client.Close(); tasks.Wait() })
+	return client
+}
+
+// Both protocols tell who the node is and find random others, as many as were asked
+// for and each once.
+func TestMethods(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		v4       bool
+		register func(*jsonrpc.Server, *discover.Service, *enode.Node)
+	}{{"discv4", true, RegisterV4}, {"discv5", false, RegisterV5}} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx := t.Context()
+			hub, _ := listen(t, tt.v4)
+			var others []*enode.Node
+			for range 4 {
+				_, n := listen(t, tt.v4)
+				others = append(others, n)
+				if _, err := hub.Ping(ctx, n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, self := listen(t, tt.v4, others[0])
+			for _, n := range others {
+				if _, err := s.Ping(ctx, n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
+			tt.register(rpc, s, self)
+			client := connect(t, rpc)
+
+			var text string
+			if err := client.Call(ctx, &text, tt.name+"_self"); err != nil || text != self.String() {
+				t.Errorf("self = %q, %v; want %q", text, err, self)
+			}
+			var found []*enode.Node
+			if err := client.Call(ctx, &found, tt.name+"_lookupRandom", 3); err != nil || len(found) != 3 {
+				t.Fatalf("lookupRandom = %v, %v; want 3 nodes", found, err)
+			}
+			seen := make(map[enode.ID]bool)
+			for _, n := range found {
+				if seen[n.ID()] || n.ID() == self.ID() {
+					t.Errorf("node %v is there twice, or is the one that was asked", n.ID())
+				}
+				seen[n.ID()] = true
+			}
+			for _, params := range [][]any{{}, {0}, {-1}, {257}, {"x"}, {1, 2}} {
+				err := client.Call(ctx, &found, tt.name+"_lookupRandom", params...)
+				if e, ok := errors.AsType[*jsonrpc.Error](err); !ok || e.Code != jsonrpc.CodeInvalidParams {
+					t.Errorf("lookupRandom %v: %v", params, err)
+				}
+			}
+			var buckets [][]map[string]json.RawMessage
+			err := client.Call(ctx, &buckets, tt.name+"_buckets")
+			if !tt.v4 {
+				if err == nil {
+					t.Error("discv5_buckets exists")
+				}
+				return
+			}
+			if err != nil || len(buckets) != 17 {
+				t.Fatalf("%d buckets, %v; want 17", len(buckets), err)
+			}
+			for i, b := range buckets {
+				for _, entry := range b {
+					var n *enode.Node
+					if err := json.Unmarshal(entry["node"], &n); err != nil {
+						t.Fatal(err)
+					}
+					if d := enode.LogDistance(self.ID(), n.ID()); max(d-240, 0) != i || len(entry) != 5 {
+						t.Errorf("a node at distance %d is in bucket %d: %s", d, i, entry)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Buckets that a table does not have are empty lists, and the nearest one holds all
+// that is nearer.
+func TestBuckets(t *testing.T) {
+	added := time.Unix(1000, 0).UTC()
+	entry := discover.Entry{Added: added, Live: true, Checks: 3}
+	text, err := json.Marshal(bucketsOf([]discover.Bucket{{Distance: 256, Entries: []discover.Entry{entry}}, {Distance: 240}, {Distance: 5, Entries: []discover.Entry{{}}}}))
+	const want = `[[{"node":null,"addedToTable":"0001-01-01T00:00:00Z","addedToBucket":"0001-01-01T00:00:00Z","checks":0,"live":false}],` +
+		`[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],` +
+		`[{"node":null,"addedToTable":"1970-01-01T00:16:40Z","addedToBucket":"1970-01-01T00:16:40Z","checks":3,"live":true}]]`
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v; want %s", text, err, want)
+	}
+}
+
+// In an empty network the search for random nodes ends with the caller's patience.
+func TestRandomNobody(t *testing.T) {
+	s, _ := listen(t, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if found := random(ctx, s, 5); found == nil || len(found) != 0 {
+		t.Errorf("found %v, want an empty list", found)
+	}
+}
