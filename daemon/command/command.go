@@ -24,6 +24,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2   // wrong arguments or configuration
 	exitUnreachable = 3   // no running node
+	exitPartial     = 4   // done for a part of the nodes
 	exitTimeout     = 124 // as timeout(1) has it
 )
 
@@ -97,6 +98,8 @@ func (a *app) root() *cli.Command {
 			a.keyCommand(),
 			a.enrCommand(),
 			a.nodesetCommand(),
+			a.discv4Command(),
+			a.discv5Command(),
 			a.configCommand(),
 		},
 		Writer:         a.Stdout,

@@ -34,8 +34,12 @@ func helpText(c *cli.Command, parents []string) string {
 	}
 	if len(c.Commands) > 0 {
 		b.WriteString("\ncommands:\n")
+		width := 10
 		for _, below := range c.Commands {
-			fmt.Fprintf(&b, "%s%-10s %s\n", helpIndent, below.Name, below.Usage)
+			width = max(width, len(below.Name))
+		}
+		for _, below := range c.Commands {
+			fmt.Fprintf(&b, "%s%-*s %s\n", helpIndent, width, below.Name, below.Usage)
 		}
 	}
 	width := 0

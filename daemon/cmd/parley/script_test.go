@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE CMD…           run CMD and check its exit code
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
+//	spawn NAME PATTERN ARGS…  run "parley ARGS…" in the background until it prints a line that matches; $NAME is the match in brackets
 //	logs NAME PATTERN         wait for a line of its log that matches
 //	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
 //	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"start": start,
+			"spawn": spawn,
 			"logs":  logs,
 			"end":   end,
 			"log":   logged,
@@ -103,14 +105,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // start starts a node on the loopback interface.
 func start(ts *testscript.TestScript, neg bool, args []string) {
-	name := args[0]
+	spawn(ts, neg, append([]string{args[0], `enode"?[=:]"?(enode://[^" ]*)`, "run", "--port", "0", "--listen.addr", "127.0.0.1"}, args[1:]...))
+}
+
+func spawn(ts *testscript.TestScript, neg bool, args []string) {
+	name, pattern := args[0], args[1]
 	path, err := exec.LookPath("parley") // testscript.Main has put it into PATH
 	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"run", "--port", "0", "--listen.addr", "127.0.0.1"}, args[1:]...)...)
+	cmd := exec.Command(path, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
+	cmd.Stdout = cmd.Stderr
 	ts.Check(cmd.Start())
 	p := &process{cmd: cmd, wait: sync.OnceValue(cmd.Wait), lines: make(chan string, 1000)}
 	go func() {
@@ -120,8 +127,9 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}()
 	ts.Value(nodesKey{}).(map[string]*process)[name] = p
-	match := p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)
-	ts.Setenv(name, match[1])
+	if match := p.find(ts, pattern); len(match) > 1 {
+		ts.Setenv(name, match[1])
+	}
 }
 
 func logs(ts *testscript.TestScript, neg bool, args []string) {
