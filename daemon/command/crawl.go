@@ -28,7 +28,7 @@ const (
 )
 
 const (
-	maxParallel = 256
+	maxParallel = 128
 	maxRate     = 10_000
 )
 
@@ -37,7 +37,7 @@ func crawlFlags(timeout func(time.Duration) cli.Flag) []cli.Flag {
 		timeout(30 * time.Minute),
 		&cli.IntFlag{Name: "parallel", Value: 16, Usage: "`N` questions that are out at a time (default: 16)"},
 		&cli.Float64Flag{Name: "rate", Value: 200, Usage: "`N` questions a second at most (default: 200)"},
-		&cli.IntFlag{Name: "max-nodes", Value: 100_000, Usage: "`N` new nodes at most, at about 1 KiB of memory each (default: 100000)"},
+		&cli.IntFlag{Name: "max-nodes", Value: 100_000, Usage: "`N` new nodes at most, at about 1.5 KiB of memory each (default: 100000)"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress"},
 		jsonFlag(),
 	}
@@ -204,7 +204,7 @@ func (r *crawled) write(w io.Writer) {
 		fmt.Fprintf(w, ", in %s", r.File)
 	}
 	if r.Dropped > 0 {
-		fmt.Fprintf(w, "; there was no room for others, --max-nodes makes more")
+		fmt.Fprintf(w, "; %d times one was left out, as too many are known already or at one host", r.Dropped)
 	}
 	fmt.Fprintln(w)
 }
@@ -222,7 +222,8 @@ func (l *progressLine) show(p crawl.Progress) {
 		p.Left = max(rest, 0)
 	}
 	if l.live {
-		fmt.Fprintf(l.w, "\r%s\x1b[K", &p)
+		// What is too long is cut: without line wrap it stays one line.
+		fmt.Fprintf(l.w, "\r\x1b[?7l%s\x1b[K\x1b[?7h", &p)
 	} else {
 		fmt.Fprintln(l.w, &p)
 	}

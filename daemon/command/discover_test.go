@@ -87,7 +87,7 @@ func TestProgressLine(t *testing.T) {
 	live.show(p)
 	live.show(crawl.Progress{})
 	live.end()
-	if want := "\r" + line + "\x1b[K\rfound 0 (+0/s)  checked 0  alive 0  0s  left ~30m0s\x1b[K\r\x1b[K"; b.String() != want {
+	if want := "\r\x1b[?7l" + line + "\x1b[K\x1b[?7h\r\x1b[?7lfound 0 (+0/s)  checked 0  alive 0  0s  left ~30m0s\x1b[K\x1b[?7h\r\x1b[K"; b.String() != want {
 		t.Errorf("%q, want %q", &b, want)
 	}
 }

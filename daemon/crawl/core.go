@@ -34,6 +34,12 @@ const (
 	// or old ones.
 	maxPlaces = 3
 
+	// maxPerHost is how many nodes, or places of nodes, at one public host are
+	// believed in: an IPv4 address, or an IPv6 network of 64 bits. Without it anybody
+	// could name a stranger's address as that of thousands of nodes, and have us ask
+	// there. Seeds and nodes known before do not count.
+	maxPerHost = 64
+
 	// maxBusy is how often a question is put off because our own side is busy,
 	// maxFailures how many questions a node may leave open before it is let go.
 	maxBusy     = 10
@@ -62,7 +68,7 @@ type Config struct {
 	Restrict []netip.Prefix
 
 	// MaxNodes bounds the nodes, those of Known not counted. Zero means 100,000, at
-	// about 1 KiB each.
+	// about 1.5 KiB each.
 	MaxNodes int
 
 	// Rate is how many questions a second are put, at most. Zero means 200.
@@ -108,6 +114,7 @@ type Core struct {
 
 	next     time.Time // when the rate allows another question
 	limit    int       // of entries
+	hosts    map[netip.Prefix]int
 	began    time.Time // when Next was called first
 	asked    int
 	checked  int // entries
@@ -130,14 +137,15 @@ func New(cfg Config) (*Core, error) {
 	if cfg.Rate == 0 {
 		cfg.Rate = 200
 	}
-	c := &Core{cfg: cfg, entries: make(map[enode.ID]*entry), limit: cfg.MaxNodes + len(cfg.Known)}
-	if !cfg.CheckOnly {
-		for _, n := range cfg.Seeds {
+	c := &Core{cfg: cfg, entries: make(map[enode.ID]*entry), hosts: make(map[netip.Prefix]int), limit: cfg.MaxNodes + len(cfg.Known)}
+	seeds := cfg.Seeds
+	if cfg.CheckOnly {
+		seeds = nil
+	}
+	for _, n := range slices.Concat(seeds, known) {
+		if c.permitted(n) {
 			c.learn(n)
 		}
-	}
-	for _, n := range known {
-		c.learn(n)
 	}
 	return c, nil
 }
@@ -241,32 +249,51 @@ func (c *Core) maxTries() int {
 // told takes a node that the one visited told of.
 func (c *Core) told(now time.Time, v *visit, n *enode.Node) {
 	_, again := v.told[n.ID()]
-	if _, ok := n.UDPEndpoint(); !ok || again || n.ID() == v.node.ID() {
+	if _, ok := n.UDPEndpoint(); !ok || again || n.ID() == v.node.ID() || !c.permitted(n) {
 		return
 	}
 	v.told[n.ID()] = struct{}{}
-	known := len(c.entries)
-	e := c.learn(n)
-	if e == nil {
+	e := c.entries[n.ID()]
+	fresh := e == nil
+	if (fresh || !e.knows(n)) && !c.room(n, fresh) {
+		c.dropped++
 		return
 	}
-	c.fresh.add(now, len(c.entries)-known)
+	if fresh {
+		c.fresh.add(now, 1)
+	}
+	e = c.learn(n)
 	e.tellers++
 	c.mentions.add(e.tellers)
 }
 
+// room reports whether there is room for a node, or for one more place of a node,
+// and takes it.
+func (c *Core) room(n *enode.Node, fresh bool) bool {
+	if fresh && len(c.entries) >= c.limit {
+		return false
+	}
+	at, _ := n.UDPEndpoint()
+	addr := at.Addr()
+	if addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+		return true
+	}
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	host := netip.PrefixFrom(addr, bits).Masked()
+	if c.hosts[host] >= maxPerHost {
+		return false
+	}
+	c.hosts[host]++
+	return true
+}
+
 // learn enters a node, or one more place at which it may be, and sees to it that
-// it is asked there. It returns nil for a node that may not be asked, or for which
-// there is no room.
+// it is asked there. The node is one that may be asked.
 func (c *Core) learn(n *enode.Node) *entry {
-	if n.ID() == c.cfg.Self || !c.permitted(n) {
-		return nil
-	}
 	e := c.entries[n.ID()]
-	if e == nil && len(c.entries) >= c.limit {
-		c.dropped++
-		return nil
-	}
 	if e == nil {
 		e = &entry{old: c.cfg.Known[n.ID()]}
 		c.entries[n.ID()] = e
@@ -284,9 +311,12 @@ func (c *Core) learn(n *enode.Node) *entry {
 	return e
 }
 
-// permitted reports whether n may be asked: not if all its endpoints are outside of
-// the permitted networks.
+// permitted reports whether n may be asked: it is not the one that asks, nor are all
+// its endpoints outside of the permitted networks.
 func (c *Core) permitted(n *enode.Node) bool {
+	if n.ID() == c.cfg.Self {
+		return false
+	}
 	outside := false
 	for at := range n.UDPEndpoints() {
 		if len(c.cfg.Restrict) == 0 || slices.ContainsFunc(c.cfg.Restrict, func(p netip.Prefix) bool { return p.Contains(at.Addr()) }) {

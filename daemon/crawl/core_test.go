@@ -206,6 +206,31 @@ func TestTold(t *testing.T) {
 	if p := c.Progress(c.now); p.Found != 2 || p.Dropped == 0 {
 		t.Errorf("%+v, want 2 found, and others dropped", p)
 	}
+	if len(c.hosts) != 1 {
+		t.Errorf("nodes are counted at %v, want only those that were entered", c.hosts)
+	}
+}
+
+// Of the nodes that are told to be at one public host only so many are asked;
+// private networks have no such limit.
+func TestToldPerHost(t *testing.T) {
+	teller := testNode(t, 0, 1, 1)
+	for addr, want := range map[string]int{"9.9.9.9": maxPerHost, "2a01::9": maxPerHost, "10.0.0.9": 100, "127.0.0.1": 100, "fd00::9": 100} {
+		c := &clock{newCore(t, Config{V4: true, Seeds: []*enode.Node{teller}}), t, began}
+		c.answer(c.ask(), Answer{Record: teller})
+		var told []*enode.Node
+		at := netip.MustParseAddr(addr)
+		for i := range 100 {
+			told = append(told, enode.NewV4(targetAt(c.cfg.Rand, teller, farthest), at, 1, uint16(i+1)))
+			if at.Is6() {
+				at = at.Next() // the same network
+			}
+		}
+		c.answer(c.ask(), Answer{Nodes: told})
+		if p := c.Progress(c.now); p.Found != 1+want || p.Dropped != 100-want {
+			t.Errorf("%s: %d found, %d dropped; want %d and %d", addr, p.Found, p.Dropped, 1+want, 100-want)
+		}
+	}
 }
 
 // What is known of nodes outside of the permitted networks stays as it is; one

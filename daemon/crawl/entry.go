@@ -30,17 +30,26 @@ type entry struct {
 	record  *enode.Node // as it showed itself then
 }
 
+// place returns the index of the place that n is at, or -1.
+func (e *entry) place(n *enode.Node) int {
+	at, _ := n.UDPEndpoint()
+	return slices.IndexFunc(e.places, func(p *enode.Node) bool {
+		known, _ := p.UDPEndpoint()
+		return known == at
+	})
+}
+
+// knows reports whether n tells no place that would be added.
+func (e *entry) knows(n *enode.Node) bool { return len(e.places) >= maxPlaces || e.place(n) >= 0 }
+
 // add adds a place, and reports whether it is worth asking there. A newer record
 // comes before what others say without one.
 func (e *entry) add(n *enode.Node) bool {
-	at, _ := n.UDPEndpoint()
-	for i, p := range e.places {
-		if known, _ := p.UDPEndpoint(); known == at {
-			if n.Seq() > p.Seq() {
-				e.places[i] = n
-			}
-			return false
+	if i := e.place(n); i >= 0 {
+		if n.Seq() > e.places[i].Seq() {
+			e.places[i] = n
 		}
+		return false
 	}
 	if len(e.places) >= maxPlaces {
 		return false

@@ -11,7 +11,7 @@ type Progress struct {
 	Found    int      `json:"found"`    // nodes heard of
 	Checked  int      `json:"checked"`  // of those
 	Alive    int      `json:"alive"`    // of those: they answered with their record
-	Dropped  int      `json:"dropped"`  // times a node was heard of for which there was no room
+	Dropped  int      `json:"dropped"`  // times a node was told of that there are too many of, in all or at one host
 	Requests int      `json:"requests"` // questions put
 	Estimate Estimate `json:"estimate"`
 

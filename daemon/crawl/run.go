@@ -20,7 +20,8 @@ type Network interface {
 
 // Options say how to run a crawl.
 type Options struct {
-	// Parallel is how many questions are out at a time. Zero means 16.
+	// Parallel is how many questions are out at a time, of which no node gets more
+	// than one: at most 128. Zero means 16.
 	Parallel int
 
 	// Show, if not nil, is called now and then, every Every, with how far it is.
