@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"parley/daemon/crawl"
+	"parley/daemon/datadir"
 	"parley/daemon/nodeset"
 	"parley/dnsdisc"
 )
@@ -127,16 +128,22 @@ func checkCrawlFlags(c *cli.Command) error {
 	return nil
 }
 
-// readKnown reads the nodes that are known. A crawl can begin with no file.
+// readKnown reads the nodes that are known. A crawl can begin with no file. One that
+// could not be written in the end is told of now.
 func (a *app) readKnown(path string, needed bool) (dnsdisc.NodeSet, error) {
 	if path == "" {
 		return nil, nil
 	}
 	known, err := nodeset.Read(path, a.Stdin)
-	if !needed && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if err != nil && (needed || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, err
 	}
-	return known, err
+	if path != nodeset.Stdio {
+		if err := datadir.CanReplace(path); err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
 }
 
 // runCrawl crawls and shows how far it is.

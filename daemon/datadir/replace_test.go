@@ -21,7 +21,13 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%q, %v, %v, %v; want %q, %v", text, info.Mode(), err, statErr, want, mode)
 		}
 	}
+	if err := CanReplace(path); err != nil {
+		t.Fatal(err)
+	}
 	if err := Replace(path, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := CanReplace(path); err != nil {
 		t.Fatal(err)
 	}
 	check("one", 0o644)
@@ -35,6 +41,9 @@ func TestReplace(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("two", 0o600)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("%v, %v; want the file and the link", left, err)
+	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link: %v, %v", info.Mode(), err)
 	}
@@ -47,11 +56,13 @@ func TestReplaceFails(t *testing.T) {
 	if err := os.Mkdir(target, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := Replace(target, []byte("x")); err == nil {
-		t.Error("a directory was replaced")
-	}
-	if err := Replace(filepath.Join(dir, "none", "file"), []byte("x")); err == nil {
-		t.Error("a file was written into a directory that does not exist")
+	for _, path := range []string{target, filepath.Join(dir, "none", "file")} {
+		if err := CanReplace(path); err == nil {
+			t.Errorf("%s can be replaced", path)
+		}
+		if err := Replace(path, []byte("x")); err == nil {
+			t.Errorf("%s was replaced", path)
+		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v; want the directory alone", left, err)
