@@ -101,12 +101,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// start starts a node on the loopback interface.
+// start starts a node on the loopback interface that knows nobody outside.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	name := args[0]
 	path, err := exec.LookPath("parley") // testscript.Main has put it into PATH
 	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"run", "--port", "0", "--listen.addr", "127.0.0.1"}, args[1:]...)...)
+	local := []string{"run", "--port", "0", "--listen.addr", "127.0.0.1", "--bootnodes", "", "--discovery.dns", ""}
+	cmd := exec.Command(path, append(local, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
