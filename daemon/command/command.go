@@ -29,6 +29,7 @@ const (
 
 // An Env is what a command has around it.
 type Env struct {
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string // as os.Environ returns it
 	Color          bool     // whether Stderr shows colours
@@ -94,6 +95,7 @@ func (a *app) root() *cli.Command {
 			a.pingCommand(),
 			a.keyCommand(),
 			a.enrCommand(),
+			a.dnsCommand(),
 			a.configCommand(),
 		},
 		Writer:         a.Stdout,

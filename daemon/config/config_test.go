@@ -74,7 +74,7 @@ func TestOneNameEverywhere(t *testing.T) {
 		"nodial": "true", "netrestrict": "10.0.0.0/8,::1/128", "staticpeers": nodeURL, "trustedpeers": nodeURL, "msgevents": "true",
 		"bootnodes": nodeURL, "nodiscover": "true", "discovery.v4": "false", "discovery.v5": "false", "discovery.port": "30305",
 		"discovery.dns": listURL,
-		"network": "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
+		"network":       "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
 		"ipcdisable": "true", "ipcpath": "x.ipc", "http": "true", "http.addr": "::1", "http.port": "7", "http.api": "admin",
 		"http.corsdomain": "https://x.example", "http.vhosts": "x.example", "http.token": "/t", "http.noauth": "true",
 		"verbosity": "5", "log.format": "json", "log.file": "/l",

@@ -10,6 +10,9 @@ import (
 	"runtime"
 )
 
+// errNoFile is for paths that lead to something else than a file.
+var errNoFile = errors.New("it is not a file")
+
 // maxSecret is the size of the largest file that readSecret reads, in bytes.
 const maxSecret = 4096
 

@@ -15,6 +15,7 @@ var version string
 
 func main() {
 	os.Exit(command.Main(context.Background(), os.Args, command.Env{
+		Stdin:   os.Stdin,
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Environ: os.Environ(),

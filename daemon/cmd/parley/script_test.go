@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
 //	rpc DATADIR METHOD PARAMS print the result of a call over IPC
 //	post NAME TOKENFILE BODY  print what the node's HTTP server answers; - sends no token
+//	zone NAME FILE            serve a zone file; the name server's address is $NAME
+//	nodes N FILE              write a nodes.json with N nodes
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -63,6 +65,8 @@ func TestScripts(t *testing.T) {
 			"log":   logged,
 			"rpc":   rpc,
 			"post":  post,
+			"zone":  serveZone,
+			"nodes": writeNodes,
 		},
 	})
 }
