@@ -27,13 +27,14 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"parley": main})
+	testscript.Main(m, map[string]func(){"parley": main, "bootnode": main})
 }
 
 // The scripts run the program as users do. Besides testscript's commands they have
 //
 //	exits CODE CMD…           run CMD and check its exit code
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
+//	boot NAME CMD…            run CMD in the background until it is a bootnode; its URL is $NAME, its output NAME.out
 //	logs NAME PATTERN         wait for a line of its log that matches
 //	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
 //	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"log":   logged,
 			"rpc":   rpc,
 			"post":  post,
+			"boot":  boot,
 			"zone":  serveZone,
 			"nodes": writeNodes,
 		},
@@ -107,15 +109,35 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // start starts a node on the loopback interface that knows nobody outside.
 func start(ts *testscript.TestScript, neg bool, args []string) {
-	name := args[0]
-	path, err := exec.LookPath("parley") // testscript.Main has put it into PATH
-	ts.Check(err)
-	local := []string{"run", "--port", "0", "--listen.addr", "127.0.0.1", "--bootnodes", "", "--discovery.dns", ""}
-	cmd := exec.Command(path, append(local, args[1:]...)...)
+	local := []string{"parley", "run", "--port", "0", "--listen.addr", "127.0.0.1", "--bootnodes", "", "--discovery.dns", ""}
+	p := background(ts, args[0], append(local, args[1:]...))
+	ts.Setenv(args[0], p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)[1])
+}
+
+// boot starts a bootnode.
+func boot(ts *testscript.TestScript, neg bool, args []string) {
+	background(ts, args[0], args[1:]).find(ts, "Bootnode up ")
+	url, _, _ := strings.Cut(ts.ReadFile(args[0]+".out"), "\n")
+	ts.Setenv(args[0], url)
+}
+
+// background starts a process whose output goes to the file NAME.out.
+func background(ts *testscript.TestScript, name string, args []string) *process {
+	path := ts.MkAbs(args[0])
+	if !strings.Contains(args[0], "/") {
+		found, err := exec.LookPath(args[0]) // testscript.Main has put it into PATH
+		ts.Check(err)
+		path = found
+	}
+	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
+	stdout, err := os.Create(ts.MkAbs(name + ".out"))
+	ts.Check(err)
+	defer stdout.Close()
+	cmd.Stdout = stdout
 	ts.Check(cmd.Start())
 	p := &process{cmd: cmd, wait: sync.OnceValue(cmd.Wait), lines: make(chan string, 1000)}
 	go func() {
@@ -125,8 +147,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}()
 	ts.Value(nodesKey{}).(map[string]*process)[name] = p
-	match := p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)
-	ts.Setenv(name, match[1])
+	return p
 }
 
 func logs(ts *testscript.TestScript, neg bool, args []string) {
