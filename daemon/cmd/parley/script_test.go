@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 				}
 			})
 			env.Setenv("HOME", env.WorkDir+"/home")
+			env.Setenv("GORACE", "atexit_sleep_ms=10") // not a second for each command
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
