@@ -83,6 +83,11 @@ type Config struct {
 	// DiscConn, if set, is used instead of opening DiscAddr. The Server closes it.
 	DiscConn net.PacketConn
 
+	// DiscoveryRate is how many packets of discovery v4 a second are looked at, and
+	// DiscoverySessions how many sessions of v5 are kept; see [discover.Config]. Zero
+	// means what does for a node; one that many ask first needs more.
+	DiscoveryRate, DiscoverySessions int
+
 	// NodeDatabase is the file, or a folder for it, in which nodes and the record's
 	// sequence number are kept across restarts. Nothing that is wrong with it stops
 	// the Server. Empty means to forget.
@@ -135,6 +140,12 @@ func (c *Config) check() error {
 	}
 	if c.DialRatio < 0 {
 		fail("DialRatio is %d, want 1 or more (0 means %d)", c.DialRatio, DefaultDialRatio)
+	}
+	if c.DiscoveryRate < 0 {
+		fail("DiscoveryRate is %d, want 1 or more (0 means the default)", c.DiscoveryRate)
+	}
+	if c.DiscoverySessions < 0 {
+		fail("DiscoverySessions is %d, want 1 or more (0 means the default)", c.DiscoverySessions)
 	}
 	if err := checkName(c.Name); err != nil {
 		fail("Name: %w", err)

@@ -162,6 +162,7 @@ func (s *Server) listenDiscovery(cfg *Config, conn net.PacketConn, self *enode.N
 	c := discover.Config{
 		PrivateKey: cfg.PrivateKey, Self: self, V4: cfg.DiscoveryV4, V5: cfg.DiscoveryV5, Conn: conn,
 		Exempt: append(append([]*enode.Node(nil), cfg.StaticNodes...), cfg.TrustedNodes...), NetRestrict: cfg.NetRestrict, Logger: cfg.Logger,
+		Rate: cfg.DiscoveryRate, Sessions: cfg.DiscoverySessions,
 	}
 	for _, n := range append(append([]*enode.Node(nil), cfg.BootstrapNodes...), cfg.BootstrapNodesV5...) {
 		if n.Hostname() == "" {

@@ -87,6 +87,29 @@ func TestRestartFromDatabase(t *testing.T) {
 	})
 }
 
+// Discovery looks at as many packets as the configuration says.
+func TestDiscoveryRate(t *testing.T) {
+	for _, tt := range []struct {
+		rate    int
+		dropped bool
+	}{{0, false}, {1, true}} {
+		inWorld(t, func(w *world) {
+			first := w.finder(1, w.net.Host(privateAddr(1)), func(c *Config) { c.DiscoveryRate, c.DiscoverySessions = tt.rate, 1 })
+			for i := 2; i <= 4; i++ {
+				w.finder(i, w.net.Host(privateAddr(i)), func(c *Config) { c.BootstrapNodes = []*enode.Node{first.node()} })
+			}
+			w.pass(time.Minute)
+			stats := first.Discovery().Stats()
+			if got := stats.V4.Dropped["rate"]; (got > 0) != tt.dropped {
+				t.Errorf("rate %d: %d packets dropped for it", tt.rate, got)
+			}
+			if stats.V5.Sessions > 1 {
+				t.Errorf("%d sessions, want at most 1", stats.V5.Sessions)
+			}
+		})
+	}
+}
+
 // Without demand for peers nobody is looked for.
 func TestNoLookupsWithoutDemand(t *testing.T) {
 	inWorld(t, func(w *world) {

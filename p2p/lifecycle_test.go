@@ -23,7 +23,7 @@ func TestStartReportsAllMistakes(t *testing.T) {
 	tooLong.Name = "overlylong"
 	noRun := Protocol{Name: "x", Version: 1, Length: 1}
 	s := &Server{Config: Config{
-		MaxPendingPeers: -1, DialRatio: -1, Name: "two\nlines",
+		MaxPendingPeers: -1, DialRatio: -1, DiscoveryRate: -1, DiscoverySessions: -1, Name: "two\nlines",
 		Protocols:   []Protocol{proto, proto, tooLong, noRun, {Name: "y", Run: proto.Run}},
 		StaticNodes: []*enode.Node{nil},
 	}}
@@ -32,7 +32,7 @@ func TestStartReportsAllMistakes(t *testing.T) {
 		t.Fatal("Start succeeded")
 	}
 	for _, want := range []string{
-		"PrivateKey is missing", "MaxPendingPeers is -1", "DialRatio is -1", "Name:", "idle/1 is listed twice",
+		"PrivateKey is missing", "MaxPendingPeers is -1", "DialRatio is -1", "DiscoveryRate is -1", "DiscoverySessions is -1", "Name:", "idle/1 is listed twice",
 		`"overlylong"`, "x/1 has no Run", "y/0 has no message codes", "StaticNodes[0] is nil",
 	} {
 		if !strings.Contains(err.Error(), want) {

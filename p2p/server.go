@@ -185,7 +185,7 @@ func (s *Server) run() error {
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
 	}
-	if s.listener == nil && cfg.NoDial {
+	if s.listener == nil && cfg.NoDial && cfg.MaxPeers > 0 {
 		s.log.Warn("Neither listening nor dialing: there will be no peers")
 	}
 	return nil
@@ -480,6 +480,12 @@ func (l *LocalNode) Node() *enode.Node { return l.s.Self() }
 // Set adds entries to the record or replaces those with the same keys.
 func (l *LocalNode) Set(entries ...enr.Entry) error {
 	return l.s.changeLocal(func(local *localnode.Local) error { return local.Set(entries...) })
+}
+
+// FixAddr puts an address into the record that is known from elsewhere: what others
+// say of addresses of its family no longer changes it. The ports stay.
+func (l *LocalNode) FixAddr(addr netip.Addr) error {
+	return l.s.changeLocal(func(local *localnode.Local) error { return local.FixAddr(addr) })
 }
 
 // Delete removes entries from the record.

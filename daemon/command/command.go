@@ -39,10 +39,14 @@ type Env struct {
 }
 
 // Main runs the command in args, whose first element is the program's name, and
-// returns the exit code.
+// returns the exit code. A program called bootnode is that command alone.
 func Main(ctx context.Context, args []string, env Env) int {
 	a := &app{Env: env}
-	err := a.root().Run(ctx, args)
+	root := a.root()
+	if isBootnode(args) {
+		root = a.bootnodeRoot()
+	}
+	err := root.Run(ctx, args)
 	if err == nil {
 		return exitOK
 	}
@@ -53,7 +57,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 		code = exitTimeout
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(env.Stderr, "parley: %s\n", indent(text))
+		fmt.Fprintf(env.Stderr, "%s: %s\n", root.Name, indent(text))
 	}
 	return code
 }
@@ -87,9 +91,8 @@ type app struct{ Env }
 
 func (a *app) root() *cli.Command {
 	root := &cli.Command{
-		Name:    "parley",
-		Usage:   "a node of Ethereum's peer-to-peer network",
-		Version: version.String(a.Build),
+		Name:  "parley",
+		Usage: "a node of Ethereum's peer-to-peer network",
 		Commands: []*cli.Command{
 			a.runCommand(),
 			a.peersCommand(),
@@ -100,12 +103,19 @@ func (a *app) root() *cli.Command {
 			a.nodesetCommand(),
 			a.discv4Command(),
 			a.discv5Command(),
+			a.dnsCommand(),
+			a.bootnodeCommand(),
 			a.configCommand(),
 		},
-		Writer:         a.Stdout,
-		ErrWriter:      a.Stderr,
-		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // Main does it
 	}
+	return a.finishRoot(root)
+}
+
+// finishRoot gives a root what it needs beside its commands.
+func (a *app) finishRoot(root *cli.Command) *cli.Command {
+	root.Version = version.String(a.Build)
+	root.Writer, root.ErrWriter = a.Stdout, a.Stderr
+	root.ExitErrHandler = func(context.Context, *cli.Command, error) {} // Main does it
 	finish(root)
 	return root
 }

@@ -80,7 +80,7 @@ func (a *app) crawl(d dialect, checkOnly bool) cli.ActionFunc {
 		}
 		defer s.Close()
 		if len(s.bootnodes) == 0 && len(known) == 0 && !checkOnly {
-			return usagef("there is nobody to ask: name nodes with --bootnodes, or a FILE that has some")
+			return usagef("there is nobody to ask: name nodes with --bootnodes (network: those of --network), or a FILE that has some")
 		}
 		core, err := crawl.New(crawl.Config{
 			Self: s.self.ID(), V4: d.v4, Known: known, Seeds: s.bootnodes, CheckOnly: checkOnly, Restrict: s.restrict,

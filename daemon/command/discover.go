@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"parley/daemon/datadir"
+	"parley/daemon/config"
 	"parley/daemon/logging"
 	"parley/discover"
 	"parley/enode"
@@ -73,13 +74,25 @@ func discoveryFlags(addr string, more ...cli.Flag) []cli.Flag {
 	if addr != ":0" {
 		where = addr
 	}
-	flags := append(optionFlags("bootnodes", "netrestrict"),
+	flags := append(optionFlags("netrestrict", "network"),
+		&cli.StringFlag{Name: "bootnodes", Category: "networking", Usage: "`NODE,…|FILE` nodes to ask first for others, or network: those of --network (default: none)"},
 		&cli.StringFlag{Name: "nodekey", Usage: "`FILE|HEX` node key: a file, or 64 hex digits (default: a new key)"},
 		&cli.StringFlag{Name: "nodekeyhex", Usage: "`HEX` node key as 64 hex digits, for testing: other users of the machine can read it"},
 		&cli.StringFlag{Name: "addr", Value: addr, Usage: "`HOST:PORT` UDP address to listen on (default: " + where + ")"},
 		&cli.StringFlag{Name: "extaddr", Usage: "`IP[:PORT][,IP6]` endpoints to announce (default: the address that is listened on)"},
 	)
 	return append(flags, more...)
+}
+
+// namedBootnodes returns the bootnodes that somebody named. A tool asks nobody else
+// by itself, as the daemon does.
+func namedBootnodes(loaded *config.Loaded) []*enode.Node {
+	for _, v := range loaded.Values {
+		if v.Option.Name == "bootnodes" && v.Origin == config.DefaultOrigin {
+			return nil
+		}
+	}
+	return loaded.Settings.Bootnodes
 }
 
 // A station is a place in a discovery network.
@@ -117,7 +130,7 @@ func (a *app) openStation(ctx context.Context, c *cli.Command, d dialect, level 
 		return nil, err
 	}
 	s := &station{restrict: loaded.Settings.NetRestrict, log: log}
-	for _, n := range loaded.Settings.Bootnodes {
+	for _, n := range namedBootnodes(loaded) {
 		if n, err = withAddress(ctx, n); err != nil {
 			return nil, err
 		}

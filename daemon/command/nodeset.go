@@ -35,7 +35,7 @@ func (a *app) nodesetCommand() *cli.Command {
 
 func nodesetFlags() []cli.Flag {
 	const conditions = "conditions"
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.IntFlag{Name: "limit", Category: conditions, Usage: "`N` no more than these, those with the highest scores"},
 		&cli.StringSliceFlag{Name: "ip", Category: conditions, Usage: "`CIDR,…` with an address in one of these networks"},
 		&cli.DurationFlag{Name: "min-age", Category: conditions, Usage: "`TIME` at least this long between the first and the last answer"},
@@ -43,7 +43,13 @@ func nodesetFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "les-server", Category: conditions, Usage: "with an les entry"},
 		&cli.BoolFlag{Name: "snap", Category: conditions, Usage: "with a snap entry"},
 		&cli.BoolFlag{Name: "dialable", Category: conditions, Usage: "with a TCP port at a public address, and a score above 0"},
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "json", Usage: "`FORMAT` json, ndjson, csv, table, enr or enode (default: json, which is a nodes.json)"},
+	}, setFlags("json")...)
+}
+
+// setFlags are those of a command that prints a set of nodes.
+func setFlags(format string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: format, Usage: "`FORMAT` json (a nodes.json), ndjson, csv, table, enr or enode (default: " + format + ")"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print node ids only"},
 		jsonFlag(),
 	}
@@ -113,7 +119,7 @@ func (a *app) nodesetFilter(_ context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	show, err := a.nodesetOutput(c)
+	show, err := a.setOutput(c)
 	if err != nil {
 		return err
 	}
@@ -177,8 +183,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network.Masked(), err
 }
 
-// nodesetOutput returns what prints a set in the form that the flags ask for.
-func (a *app) nodesetOutput(c *cli.Command) (func(dnsdisc.NodeSet) error, error) {
+// setOutput returns what prints a set in the form that the flags ask for.
+func (a *app) setOutput(c *cli.Command) (func(dnsdisc.NodeSet) error, error) {
 	forms := []struct {
 		name string
 		show func(dnsdisc.NodeSet) error
@@ -198,6 +204,8 @@ func (a *app) nodesetOutput(c *cli.Command) (func(dnsdisc.NodeSet) error, error)
 	switch {
 	case c.Bool("json") && c.IsSet("output") && name != "json", c.Bool("quiet") && (c.Bool("json") || c.IsSet("output")):
 		return nil, usagef("choose one of --json, --output and --quiet\nSee: %s --help", c.FullName())
+	case c.Bool("json"):
+		name = "json"
 	case c.Bool("quiet"):
 		return a.rows(func(w io.Writer, rows []nodeset.Row) error {
 			return writeLines(w, rows, func(r *nodeset.Row) string { return r.ID.String() })

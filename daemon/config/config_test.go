@@ -14,6 +14,7 @@ import (
 
 const (
 	genesis = "0x1518c33dab6ed4dbb2d0c48239ac2f00acc0e28dc43660bb745a0f127552024c"
+	listURL = "enrtree://AM5FCQLWIZX2QFPNJAP7VUERCCRNGRHWZG3YYHIUV7BVDQ5FDPRT2@nodes.example.org"
 	nodeURL = "enode://ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd31387574077f301b421bc84df7266c44e9e6d569fc56be00812904767bf5ccd1fc7f@127.0.0.1:30303"
 )
 
@@ -72,7 +73,8 @@ func TestOneNameEverywhere(t *testing.T) {
 		"port": "7", "listen.addr": "127.0.0.1", "maxpeers": "7", "maxpendpeers": "7", "dialratio": "7",
 		"nodial": "true", "netrestrict": "10.0.0.0/8,::1/128", "staticpeers": nodeURL, "trustedpeers": nodeURL, "msgevents": "true",
 		"bootnodes": nodeURL, "nodiscover": "true", "discovery.v4": "false", "discovery.v5": "false", "discovery.port": "30305",
-		"network": "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
+		"discovery.dns": listURL,
+		"network":       "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
 		"ipcdisable": "true", "ipcpath": "x.ipc", "http": "true", "http.addr": "::1", "http.port": "7", "http.api": "admin",
 		"http.corsdomain": "https://x.example", "http.vhosts": "x.example", "http.token": "/t", "http.noauth": "true",
 		"verbosity": "5", "log.format": "json", "log.file": "/l",
@@ -171,6 +173,8 @@ func TestMistakes(t *testing.T) {
 		{map[string]string{"eth.head": "7:" + genesis}, `eth.head needs a network: set networkid and eth.genesis, or network`},
 		{map[string]string{"http.noauth": "true", "http.addr": "0.0.0.0"}, `http.noauth is for loopback addresses: with http.addr = "0.0.0.0" anybody could call`},
 		{map[string]string{"http.noauth": "true", "http.token": "/t"}, `http.token and http.noauth contradict each other`},
+		{map[string]string{"bootnodes": "networks"}, `bootnodes = "networks" (from flag --bootnodes): stat networks: no such file or directory`},
+		{map[string]string{"discovery.dns": "enrtree://x"}, `discovery.dns = "enrtree://x" (from flag --discovery.dns): "enrtree://x": dnsdisc: parse link: the URL has no valid public key before the @; want enrtree://KEY@DOMAIN`},
 		{map[string]string{"port": "x", "maxpeers": "y"}, "port = \"x\" (from flag --port): want a port from 0 to 65535\nmaxpeers = \"y\" (from flag --maxpeers): want a number from 0 to 1000000"},
 		{map[string]string{"identity": strings.Repeat("x", 1000)}, `identity = "` + strings.Repeat("x", 64) + `…" (from flag --identity): want at most 32 printable ASCII characters without spaces and slashes`},
 	}

@@ -71,7 +71,7 @@ func Load(src Sources) (*Loaded, error) {
 	if err := errors.Join(errs...); err != nil {
 		return l, err
 	}
-	return l, l.Settings.fillDataDir()
+	return l, errors.Join(l.Settings.fillNetwork(), l.Settings.fillDataDir())
 }
 
 // fromEnv returns the values in the environment. An empty variable is as good as

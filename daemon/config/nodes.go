@@ -18,9 +18,9 @@ const (
 )
 
 // setNodes takes a list of nodes, of files with nodes, or both.
-func setNodes(dst *[]*enode.Node, v string) error {
+func setNodes(dst *[]*enode.Node, list []string) error {
 	*dst = nil
-	for _, item := range items(v) {
+	for _, item := range list {
 		if !looksLikeNode(item) {
 			nodes, err := ReadNodes(strings.TrimPrefix(item, "file://"))
 			if err != nil {
@@ -54,6 +54,11 @@ func ReadNodes(path string) ([]*enode.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseNodes(path, text)
+}
+
+// parseNodes reads the text of the file at path.
+func parseNodes(path string, text []byte) ([]*enode.Node, error) {
 	var urls []string
 	if trimmed := strings.TrimSpace(string(text)); strings.HasPrefix(trimmed, "[") {
 		if err := json.Unmarshal(text, &urls); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"parley/dnsdisc"
 	"parley/enode"
 	"parley/eth"
 )
@@ -40,7 +41,10 @@ type Settings struct {
 	Bootnodes                []*enode.Node
 	NoDiscover               bool
 	DiscoveryV4, DiscoveryV5 bool
-	DiscoveryPort            uint16 // 0: Port
+	DiscoveryPort            uint16         // 0: Port
+	DNSLists                 []dnsdisc.Link // to find nodes in; none with NoDiscover
+
+	bootnodesOfNetwork, listsOfNetwork bool // for fillNetwork
 
 	Network   string
 	NetworkID *uint64     // nil: the network's own

@@ -124,12 +124,12 @@ func (c *sessions) install(at place, n *enode.Node, k keys) *session {
 }
 
 // prove notes that the node of a session answered us. At most three quarters of
-// the sessions are held that way.
+// the sessions are held that way, but one may be.
 func (c *sessions) prove(s *session) {
 	if s.proven || c.all[s.place] != s {
 		return
 	}
-	if c.proven.n >= c.limit*3/4 {
+	if c.proven.n >= max(c.limit*3/4, 1) {
 		old := c.proven.oldest
 		c.proven.remove(old)
 		old.proven = false

@@ -78,3 +78,16 @@ func TestSessionLimit(t *testing.T) {
 		}
 	}
 }
+
+// A cache of one session holds the one that answered last.
+func TestOneSession(t *testing.T) {
+	w := newWorld(t, 63)
+	c := newSessions(1)
+	for i := range 3 {
+		s := c.install(place{id: randomID(w.rng)}, nil, newKeys([keySize]byte{}, [keySize]byte{}, uint64(i)))
+		c.prove(s)
+		if len(c.all) != 1 || c.proven.oldest != s || c.proven.n != 1 || c.strangers.n != 0 {
+			t.Fatalf("%d sessions, %d of them proven, %d not; want the last alone", len(c.all), c.proven.n, c.strangers.n)
+		}
+	}
+}

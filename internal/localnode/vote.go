@@ -1,6 +1,7 @@
 package localnode
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -110,6 +111,19 @@ func (l *Local) SetStatic(endpoint netip.AddrPort) error {
 	endpoint = netip.AddrPortFrom(netaddr.Normalize(endpoint.Addr()), endpoint.Port())
 	l.fixed[endpoint.Addr().Is6()] = true
 	return l.Set(Endpoint(endpoint)...)
+}
+
+// FixAddr does the same for an address alone. The ports stay.
+func (l *Local) FixAddr(addr netip.Addr) error {
+	addr = netaddr.Normalize(addr)
+	if !netaddr.Contactable(addr) {
+		return fmt.Errorf("localnode: nobody can be contacted at the address %v", addr)
+	}
+	if err := l.Set(enr.IP(addr)); err != nil {
+		return err
+	}
+	l.fixed[addr.Is6()] = true
+	return nil
 }
 
 // UDPEndpoint returns the entries for a UDP endpoint.

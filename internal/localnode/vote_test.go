@@ -173,3 +173,32 @@ func TestVotesThatDoNotCount(t *testing.T) {
 		t.Errorf("ip6 = %v, %v after %d changes; want %v after 1", netip.Addr(ip6), err, changes, six.Addr())
 	}
 }
+
+// An address that is known from elsewhere stays, with the ports that were there,
+// whatever others say of it.
+func TestFixAddr(t *testing.T) {
+	l := newLocal(t)
+	if err := l.Set(UDPEndpoint(netip.MustParseAddrPort("127.0.0.1:30301"))...); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.FixAddr(netip.MustParseAddr("::ffff:90.0.0.9")); err != nil {
+		t.Fatal(err)
+	}
+	if n := castAll(t, l, start, 0, 50, netip.MustParseAddrPort("90.0.0.1:30303")); n != 0 {
+		t.Errorf("%d changes of a fixed address, want none", n)
+	}
+	if ep, _ := l.Node().UDPEndpoint(); ep != netip.MustParseAddrPort("90.0.0.9:30301") {
+		t.Errorf("endpoint %v, want 90.0.0.9:30301", ep)
+	}
+	if l.Node().Record().Has("tcp") {
+		t.Error("the record has a TCP port")
+	}
+	for _, bad := range []string{"0.0.0.0", "::", "224.0.0.1"} {
+		if err := l.FixAddr(netip.MustParseAddr(bad)); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+	if err := l.FixAddr(netip.Addr{}); err == nil {
+		t.Error("no address was accepted")
+	}
+}

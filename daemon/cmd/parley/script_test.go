@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"parley": main})
+	testscript.Main(m, map[string]func(){"parley": main, "bootnode": main})
 }
 
 // The scripts run the program as users do. Besides testscript's commands they have
@@ -35,11 +35,14 @@ func TestMain(m *testing.M) {
 //	exits CODE CMD…           run CMD and check its exit code
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
 //	spawn NAME PATTERN ARGS…  run "parley ARGS…" in the background until it prints a line that matches; $NAME is the match in brackets
+//	boot NAME CMD…            run CMD in the background until it is a bootnode; its URL is $NAME, its output NAME.out
 //	logs NAME PATTERN         wait for a line of its log that matches
 //	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
 //	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
 //	rpc DATADIR METHOD PARAMS print the result of a call over IPC
 //	post NAME TOKENFILE BODY  print what the node's HTTP server answers; - sends no token
+//	zone NAME FILE            serve a zone file; the name server's address is $NAME
+//	nodes N FILE              write a nodes.json with N nodes
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -54,6 +57,7 @@ func TestScripts(t *testing.T) {
 				}
 			})
 			env.Setenv("HOME", env.WorkDir+"/home")
+			env.Setenv("GORACE", "atexit_sleep_ms=10") // not a second for each command
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -65,6 +69,9 @@ func TestScripts(t *testing.T) {
 			"log":   logged,
 			"rpc":   rpc,
 			"post":  post,
+			"boot":  boot,
+			"zone":  serveZone,
+			"nodes": writeNodes,
 		},
 	})
 }
@@ -103,21 +110,51 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// start starts a node on the loopback interface.
+// start starts a node on the loopback interface that knows nobody outside.
 func start(ts *testscript.TestScript, neg bool, args []string) {
-	spawn(ts, neg, append([]string{args[0], `enode"?[=:]"?(enode://[^" ]*)`, "run", "--port", "0", "--listen.addr", "127.0.0.1"}, args[1:]...))
+	local := []string{"parley", "run", "--port", "0", "--listen.addr", "127.0.0.1", "--bootnodes", "", "--discovery.dns", ""}
+	p := background(ts, args[0], false, append(local, args[1:]...))
+	ts.Setenv(args[0], p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)[1])
 }
 
+// spawn runs a command of parley until it prints what is waited for.
 func spawn(ts *testscript.TestScript, neg bool, args []string) {
 	name, pattern := args[0], args[1]
-	path, err := exec.LookPath("parley") // testscript.Main has put it into PATH
-	ts.Check(err)
-	cmd := exec.Command(path, args[2:]...)
+	match := background(ts, name, true, append([]string{"parley"}, args[2:]...)).find(ts, pattern)
+	if len(match) > 1 {
+		ts.Setenv(name, match[1])
+	}
+}
+
+// boot starts a bootnode.
+func boot(ts *testscript.TestScript, neg bool, args []string) {
+	background(ts, args[0], false, args[1:]).find(ts, "Bootnode up ")
+	url, _, _ := strings.Cut(ts.ReadFile(args[0]+".out"), "\n")
+	ts.Setenv(args[0], url)
+}
+
+// background starts a process whose standard output goes to the file NAME.out or,
+// if mixed, to its log like the rest.
+func background(ts *testscript.TestScript, name string, mixed bool, args []string) *process {
+	path := ts.MkAbs(args[0])
+	if !strings.Contains(args[0], "/") {
+		found, err := exec.LookPath(args[0]) // testscript.Main has put it into PATH
+		ts.Check(err)
+		path = found
+	}
+	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
-	cmd.Stdout = cmd.Stderr
+	if mixed {
+		cmd.Stdout = cmd.Stderr
+	} else {
+		stdout, err := os.Create(ts.MkAbs(name + ".out"))
+		ts.Check(err)
+		defer stdout.Close()
+		cmd.Stdout = stdout
+	}
 	ts.Check(cmd.Start())
 	p := &process{cmd: cmd, wait: sync.OnceValue(cmd.Wait), lines: make(chan string, 1000)}
 	go func() {
@@ -127,9 +164,7 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}()
 	ts.Value(nodesKey{}).(map[string]*process)[name] = p
-	if match := p.find(ts, pattern); len(match) > 1 {
-		ts.Setenv(name, match[1])
-	}
+	return p
 }
 
 func logs(ts *testscript.TestScript, neg bool, args []string) {
