@@ -159,7 +159,7 @@ func TestMistakes(t *testing.T) {
 		{map[string]string{"network": "sepola"}, `network = "sepola" (from flag --network): want one of any, mainnet, sepolia, hoodi; did you mean sepolia?`},
 		{map[string]string{"identity": "a/b"}, `identity = "a/b" (from flag --identity): want at most 32 printable ASCII characters without spaces and slashes`},
 		{map[string]string{"netrestrict": "10.0.0.0"}, `netrestrict = "10.0.0.0" (from flag --netrestrict): "10.0.0.0" is not a network such as 10.0.0.0/8`},
-		{map[string]string{"http.api": "net,eth"}, `http.api = "net,eth" (from flag --http.api): there is no namespace "eth", only admin, net, p2p, web3`},
+		{map[string]string{"http.api": "net,eth"}, `http.api = "net,eth" (from flag --http.api): there is no namespace "eth", only admin, debug, net, p2p, web3`},
 		{map[string]string{"http.corsdomain": "x.example"}, `http.corsdomain = "x.example" (from flag --http.corsdomain): "x.example" is not an origin: write it as the browser sends it, https://x.example`},
 		{map[string]string{"http.addr": "example.org"}, `http.addr = "example.org" (from flag --http.addr): want an IP address`},
 		{map[string]string{"verbosity": "6"}, `verbosity = "6" (from flag --verbosity): want a number from 0 to 5`},

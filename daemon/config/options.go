@@ -19,7 +19,7 @@ const (
 )
 
 // Namespaces are those that the HTTP face can offer.
-var namespaces = []string{"admin", "net", "p2p", "web3"}
+var namespaces = []string{"admin", "debug", "net", "p2p", "web3"}
 
 // Options returns the table of all options.
 func Options() []*Option {

@@ -1,5 +1,6 @@
-// Package discovery is the JSON-RPC API of a discovery service that runs alone:
-// discv4_lookupRandom, discv4_buckets and discv4_self; discv5_lookupRandom and
+// Package discovery is the JSON-RPC API of a discovery service: p2p_table and
+// debug_discoveryV4Table of a node; and of a service that runs alone
+// discv4_lookupRandom, discv4_buckets, discv4_self, discv5_lookupRandom and
 // discv5_self.
 package discovery
 

@@ -152,3 +152,42 @@ func TestRandomNobody(t *testing.T) {
 		t.Errorf("found %v, want an empty list", found)
 	}
 }
+
+// A node tells its tables, each protocol's or null if it is off.
+func TestTable(t *testing.T) {
+	s, self := listen(t, true)
+	_, other := listen(t, true)
+	if _, err := s.Ping(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
+	RegisterTable(rpc, s)
+	client := connect(t, rpc)
+
+	var table Table
+	if err := client.Call(t.Context(), &table, "p2p_table"); err != nil {
+		t.Fatal(err)
+	}
+	if table.V5 != nil || table.V4 == nil || table.V4.Nodes != 1 || len(table.V4.Buckets) != 1 {
+		t.Fatalf("p2p_table = %+v; want one node of v4", table)
+	}
+	b := table.V4.Buckets[0]
+	if len(b.Entries) != 1 || b.Entries[0].ID != other.ID() || b.Entries[0].Added.IsZero() || b.Replacements == nil {
+		t.Errorf("the bucket is %+v, want the node %v in it", b, other.ID())
+	}
+	var buckets [][]json.RawMessage
+	err := client.Call(t.Context(), &buckets, "debug_discoveryV4Table")
+	if want := max(enode.LogDistance(self.ID(), other.ID())-240, 0); err != nil || len(buckets) != 17 || len(buckets[want]) != 1 {
+		t.Errorf("debug_discoveryV4Table = %s, %v; want 17 buckets, one node in bucket %d", buckets, err, want)
+	}
+
+	off := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
+	RegisterTable(off, nil)
+	client = connect(t, off)
+	var raw json.RawMessage
+	for method, want := range map[string]string{"p2p_table": `{"v4":null,"v5":null}`, "debug_discoveryV4Table": "null"} {
+		if err := client.Call(t.Context(), &raw, method); err != nil || string(raw) != want {
+			t.Errorf("%s without discovery = %s, %v; want %s", method, raw, err, want)
+		}
+	}
+}

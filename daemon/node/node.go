@@ -16,6 +16,7 @@ import (
 	"parley/daemon/admin"
 	"parley/daemon/config"
 	"parley/daemon/datadir"
+	"parley/daemon/discovery"
 	"parley/daemon/ipc"
 	"parley/daemon/jsonrpc"
 	"parley/daemon/version"
@@ -83,6 +84,7 @@ func Run(ctx context.Context, s *config.Settings, build string, log *slog.Logger
 		srv.Stop()
 		tasks.Wait()
 	}
+	discovery.RegisterTable(rpc, srv.Discovery())
 	tasks.Go(func() { report.follow(events) })
 	tasks.Go(func() { report.summarize(serving) })
 	failed := faces.serve(serving, rpc, s, &tasks)
