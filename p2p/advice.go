@@ -19,7 +19,7 @@ func (s *Server) Explain(id enode.ID) Explanation {
 	if s.set == nil {
 		return Explanation{ID: id}
 	}
-	st := s.set.Explain(id)
+	st := s.set.Explain(time.Now(), id)
 	if p := s.peers[id]; p != nil && st.Node == nil {
 		st.Node = p.node
 	}

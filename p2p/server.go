@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -134,7 +135,7 @@ func (s *Server) Start() (err error) {
 	s.pending = make(map[*stream]peerset.Ticket)
 	s.changed.L = &s.mu
 	s.memory.init()
-	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict)
+	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.set.Resolvable(conn != nil)
 	err = errors.Join(s.enterNodes(), s.applyEarly())
 	self := local.Node()
@@ -173,14 +174,14 @@ func (s *Server) run() error {
 		s.tasks.Go(s.dialLoop)
 		for i := range cfg.Protocols {
 			if p := &cfg.Protocols[i]; p.DialCandidates != nil {
-				s.tasks.Go(func() { s.pull(p.DialCandidates, cfg.Protocols[i:i+1]) })
+				s.tasks.Go(func() { s.pull(peerset.ProtocolSource(p.Name), p.DialCandidates, cfg.Protocols[i:i+1]) })
 			}
 		}
 	}
 	if s.disc != nil {
 		s.publish()
 		if !cfg.NoDial {
-			s.tasks.Go(func() { s.pull(s.disc.Nodes, cfg.Protocols) })
+			s.tasks.Go(func() { s.pull(peerset.SourceV5, s.disc.Nodes, cfg.Protocols) })
 		}
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
@@ -214,12 +215,13 @@ func (s *Server) applyEarly() error {
 	return errors.Join(errs...)
 }
 
-// dialedShare returns how many peers may be dialed dynamically.
+// dialedShare returns how many peers may be dialed dynamically: at least half of
+// them, unless DialRatio says otherwise.
 func dialedShare(c *Config) int {
 	if c.NoDial || c.MaxPeers == 0 {
 		return 0
 	}
-	return max(1, c.MaxPeers/c.DialRatio)
+	return (c.MaxPeers + c.DialRatio - 1) / c.DialRatio
 }
 
 // Stop ends every connection with DiscQuitting and returns when every goroutine

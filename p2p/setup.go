@@ -58,6 +58,7 @@ type link struct {
 	proven  bool // the first frame passed its MAC: conn.Remote() is who it says
 	hello   *Hello
 	replace *Peer // the connection that gave way to this one
+	evict   *Peer // the other peer that did, because all slots were taken
 }
 
 func (l *link) inbound() bool { return l.dest == nil }
@@ -141,6 +142,9 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 		s.refuse(l, err)
 		return nil, err
 	}
+	if l.evict != nil {
+		l.evict.DisconnectError(DiscTooManyPeers, errGaveWay)
+	}
 	return p, nil
 }
 
@@ -201,10 +205,18 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 func (s *Server) admit(l *link) *SetupError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.set.Admit(time.Now(), enode.PubkeyID(l.conn.Remote()), l.inbound()); err != nil {
+	c := l.asks()
+	s.set.Reached(c.ID, c.Inbound, peerset.StageHello)
+	if err := s.set.Admit(time.Now(), c); err != nil {
 		return l.fail(StepAdmit, admitError(err))
 	}
 	return nil
+}
+
+// asks returns what the peer set is asked about the connection, whose other side
+// is proven.
+func (l *link) asks() peerset.Conn {
+	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound()}
 }
 
 // nodeOf returns the node at the other end: the one that was dialed, or one made
@@ -225,12 +237,16 @@ func (s *Server) enter(l *link, p *Peer) error {
 		return errStopping
 	}
 	old := s.peers[p.id]
-	replaced, err := s.set.Add(time.Now(), p.id, p.remote, p.inbound)
+	added, err := s.set.Add(time.Now(), l.asks())
 	if err != nil {
 		return admitError(err)
 	}
-	if replaced {
+	if added.Replaced {
 		l.replace = old
+	}
+	if added.Evicted {
+		l.evict = s.peers[added.Victim]
+		delete(s.peers, added.Victim)
 	}
 	s.peers[p.id] = p
 	s.leave(l)
@@ -243,6 +259,8 @@ func (s *Server) enter(l *link, p *Peer) error {
 	s.changed.Broadcast()
 	return nil
 }
+
+var errGaveWay = errors.New("all slots are taken, and it gave way to another peer")
 
 // leave takes a connection out of those without a peer. Caller holds mu.
 func (s *Server) leave(l *link) {
@@ -258,7 +276,7 @@ func admitError(err error) error {
 		reason = DiscSelf
 	case errors.Is(err, peerset.ErrAlreadyConnected):
 		reason = DiscAlreadyConnected
-	case errors.Is(err, peerset.ErrTooManyPeers):
+	case errors.Is(err, peerset.ErrTooManyPeers) || errors.Is(err, peerset.ErrTooManyInNet):
 		reason = DiscTooManyPeers
 	}
 	return &replyError{reason, err}
@@ -336,7 +354,7 @@ func gateOf(e *SetupError) Gate {
 	case StepHandshake:
 		return GateRLPx
 	case StepAdmit:
-		return GateQuota
+		return peerset.GateOf(e.Err)
 	}
 	return GateHello
 }
@@ -344,10 +362,15 @@ func gateOf(e *SetupError) Gate {
 // causeOf tells the peer set what a failure means for the next dial.
 func causeOf(err error) peerset.Cause {
 	reason, ok := errors.AsType[DiscReason](err)
-	if errors.Is(err, rlpx.ErrSelf) {
+	e, setup := errors.AsType[*SetupError](err)
+	switch {
+	case errors.Is(err, rlpx.ErrSelf):
 		return peerset.CauseSelf
-	}
-	if !ok {
+	case errors.Is(err, peerset.ErrTooManyPeers):
+		return peerset.CauseNoRoom // here
+	case !ok && setup && e.Step == StepHandshake && !isTimeout(err):
+		return peerset.CauseDropped
+	case !ok:
 		return peerset.CauseUnreachable
 	}
 	switch reason {
