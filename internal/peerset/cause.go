@@ -29,6 +29,10 @@ const (
 	// within five minutes.
 	droppedAfter = 5*time.Minute + 5*time.Second
 
+	// endedAfter is how long a node that was a peer for some time and left on
+	// purpose is left alone: whoever made it leave has its slot now.
+	endedAfter = 5 * time.Minute
+
 	// settled is the age from which a connection counts as a success: what
 	// failed before no longer slows the next dial down.
 	settled = 30 * time.Second

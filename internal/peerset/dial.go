@@ -18,6 +18,10 @@ const (
 	// place among those in flight: who has not answered by then seldom does. If it
 	// does after all and the slots are taken, Admit refuses it.
 	slow = 3 * time.Second
+
+	// probes is how many dynamic dials may be younger than that. What comes of them
+	// says whom to dial next, so more at once would only be more guesses.
+	probes = 5
 )
 
 // A dialer knows the nodes to be dialed.
@@ -29,6 +33,9 @@ type dialer struct {
 	flying  []*target // dials in flight, oldest first
 	rests   rests
 	x       experience
+
+	exploring bool      // the next dynamic dial
+	opened    time.Time // when a slot was freed or a dynamic dial began
 }
 
 type target struct {
@@ -233,6 +240,8 @@ func (s *Set) begin(now time.Time, t *target, dynamic bool) {
 		s.crowd.count(+1, t.held...)
 		t.guessed = t.features(now)
 		s.dialer.spend(t.source)
+		s.dialer.opened = now
+		s.dialer.exploring = s.rng.IntN(explore) == 0
 	}
 }
 
@@ -327,13 +336,24 @@ func (s *Set) lost(now time.Time, id ID, p *peer, cause Cause) {
 		return
 	}
 	after := now.Sub(p.since)
+	if p.countsDialed {
+		s.dialer.opened = now
+		for _, q := range s.dialer.queues {
+			q.heard = now // from now on they are asked
+		}
+	}
 	if !p.inbound {
 		t.past.served = now
 	}
 	if after >= settled {
 		t.failures = 0
 		if cause == CauseUnreachable || cause == CauseEnded {
-			t.next = later(now.Add(2*time.Second), t.began, redialAfter)
+			pause := 2 * time.Second
+			if !t.static && cause == CauseEnded {
+				pause = endedAfter
+			}
+			t.next = later(now.Add(pause), t.began, redialAfter)
+			s.dialer.requeue(now, id, t)
 			return
 		}
 	} else if p.countsDialed && t.guessed.source != "" && cause.failure() {

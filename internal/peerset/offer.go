@@ -30,22 +30,27 @@ type Candidate struct {
 
 // Wanted returns how many more candidates of a source are of use now.
 func (s *Set) Wanted(now time.Time, source Source) int {
-	free := s.free(now)
+	young, _ := s.young(now)
+	free := s.slots() - young
 	if s.paused || free <= 0 {
 		return 0
 	}
 	return max(0, min(max(2*free, minWaiting), maxWaiting)-len(s.dialer.queue(source).waiting))
 }
 
-// free returns how many more dynamic dials may begin.
-func (s *Set) free(now time.Time) int {
-	free := s.limits.Dialed - s.dialed
-	for _, t := range s.dialer.flying {
-		if t.dynamic && now.Sub(t.began) < slow {
-			free--
+// slots returns how many dialed peers there is room for.
+func (s *Set) slots() int { return min(s.limits.Dialed-s.dialed, s.limits.Peers-s.competing()) }
+
+// young returns how many dynamic dials have only just begun, and when the first of
+// them will not be young any more.
+func (s *Set) young(now time.Time) (n int, until time.Time) {
+	for _, t := range s.dialer.flying { // oldest first
+		if at := t.began.Add(slow); t.dynamic && at.After(now) {
+			n++
+			until = earlier(until, at)
 		}
 	}
-	return min(free, s.limits.Peers-s.competing())
+	return n, until
 }
 
 // Offer adds a candidate for a dial, or says why it is of no use. What it says
@@ -55,7 +60,8 @@ func (s *Set) Offer(now time.Time, c Candidate) error {
 	if c.Source == "" {
 		c.Source = SourceOther
 	}
-	c.Source = s.dialer.queue(c.Source).source
+	q := s.dialer.queue(c.Source)
+	q.heard, c.Source = now, q.source
 	s.funnel(c.Source).Offered++
 	gate, err := s.offer(now, c)
 	switch {
@@ -128,16 +134,12 @@ func (d *dialer) waitingOf(q *queue) crowd {
 // nextCandidate returns the candidate to dial now and takes it from its queue.
 func (s *Set) nextCandidate(now time.Time) (next *target, wake time.Time) {
 	d := &s.dialer
-	if s.free(now) <= 0 {
-		if s.dialed >= s.limits.Dialed || s.competing() >= s.limits.Peers {
-			return nil, time.Time{}
-		}
-		for _, t := range d.flying { // oldest first
-			if at := t.began.Add(slow); t.dynamic && at.After(now) {
-				return nil, at
-			}
-		}
+	slots := s.slots()
+	if slots <= 0 {
 		return nil, time.Time{}
+	}
+	if young, until := s.young(now); young >= min(slots, probes) {
+		return nil, until
 	}
 	var all []ready
 	for _, q := range d.queues {
@@ -181,9 +183,23 @@ func (s *Set) nextCandidate(now time.Time) (next *target, wake time.Time) {
 	if len(all) == 0 {
 		return nil, wake
 	}
-	t := s.pick(d.x.lottery(now, s.rng), all).t
-	d.unqueue(t.node.ID(), t)
-	return t, time.Time{}
+	best, patience := s.pick(d.x.lottery(now, s.rng), all)
+	if at := d.opened.Add(patience); now.Before(at) {
+		return nil, earlier(wake, at)
+	}
+	d.unqueue(best.t.node.ID(), best.t)
+	return best.t, time.Time{}
+}
+
+// requeue makes a node that was a peer a candidate again, without its source having
+// to find it again.
+func (d *dialer) requeue(now time.Time, id ID, t *target) {
+	if t.static || t.waiting || t.dialing || t.guessed.source == "" {
+		return
+	}
+	q := d.queue(t.source)
+	t.waiting, t.offered = true, now
+	q.waiting = append(q.waiting, id)
 }
 
 // unqueue takes a target from the candidates, if it is one of them.

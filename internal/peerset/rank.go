@@ -146,6 +146,14 @@ func (x *experience) learn(now time.Time, f features, good, bad float64) {
 	e.Value.(*netTally).add(now, good, bad)
 }
 
+// net returns the tally of a network, nil if there is none.
+func (x *experience) net(p netip.Prefix) *tally {
+	if e := x.nets[p]; e != nil {
+		return &e.Value.(*netTally).tally
+	}
+	return nil
+}
+
 // A lottery draws the chances of nodes for one decision. Nodes that share a
 // feature share what was drawn for it.
 type lottery struct {
@@ -170,6 +178,23 @@ func (x *experience) lottery(now time.Time, rng *rand.Rand) *lottery {
 	}
 }
 
+// expected returns the chance of a node, without luck.
+func (l *lottery) expected(f features) float64 {
+	sum := l.base
+	for _, t := range [3]*tally{l.x.sources[f.source], &l.x.classes[f.class], l.x.net(f.net)} {
+		if t != nil {
+			sum += logit(l.meanOf(t)) - l.base
+		}
+	}
+	return 1 / (1 + math.Exp(-sum))
+}
+
+// meanOf returns the share of good dials in t, begun with inertia average ones.
+func (l *lottery) meanOf(t *tally) float64 {
+	t.fade(l.now)
+	return (inertia*l.mean + t.good) / (inertia + t.good + t.bad)
+}
+
 // shift draws how far the odds of t are from those of all.
 func (l *lottery) shift(t *tally) float64 {
 	t.fade(l.now)
@@ -191,8 +216,8 @@ func (l *lottery) chance(f features) float64 {
 		l.classes[f.class], l.drawn[f.class] = l.shift(&l.x.classes[f.class]), true
 	}
 	net, ok := l.nets[f.net]
-	if e := l.x.nets[f.net]; !ok && e != nil {
-		net = l.shift(&e.Value.(*netTally).tally)
+	if t := l.x.net(f.net); !ok && t != nil {
+		net = l.shift(t)
 		l.nets[f.net] = net
 	}
 	return l.base + source + l.classes[f.class] + net

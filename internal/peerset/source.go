@@ -1,6 +1,9 @@
 package peerset
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // A Source is where a candidate came from.
 type Source string
@@ -27,7 +30,7 @@ const (
 
 	// Of the recent dynamic dials, as long as other sources have candidates.
 	dnsShare    = 1. / 3 // whoever runs a list can fill it
-	sourceShare = 1. / 2 // of any other source
+	sourceShare = 2. / 3 // of any other source
 
 	// memory is how many dials count as recent.
 	memory = 64
@@ -36,8 +39,9 @@ const (
 // A queue holds the candidates of one source that wait to be dialed.
 type queue struct {
 	source  Source
-	waiting []ID    // oldest first
-	dials   float64 // recent ones
+	waiting []ID      // oldest first
+	heard   time.Time // when it last offered a node, or began to be asked
+	dials   float64   // recent ones
 }
 
 func (q *queue) share() float64 {
@@ -114,10 +118,11 @@ func (d *dialer) permitted(all []ready) []ready {
 
 // pick chooses one of the candidates, of which there is at least one. One time in
 // explore it is any candidate of any source, so that what looks bad is tried again
-// and new sources show what they are worth; otherwise the one with the best draw.
-func (s *Set) pick(l *lottery, all []ready) ready {
+// and new sources show what they are worth; otherwise it is the one with the best
+// draw, and patience says how long to wait for a better one to be offered.
+func (s *Set) pick(l *lottery, all []ready) (best ready, patience time.Duration) {
 	all = s.dialer.permitted(all)
-	if s.rng.IntN(explore) == 0 {
+	if s.dialer.exploring {
 		var queues []*queue
 		for _, r := range all {
 			if len(queues) == 0 || queues[len(queues)-1] != r.q { // sorted by queue
@@ -131,9 +136,9 @@ func (s *Set) pick(l *lottery, all []ready) ready {
 				of = append(of, r)
 			}
 		}
-		return of[s.rng.IntN(len(of))]
+		return of[s.rng.IntN(len(of))], 0
 	}
-	best, chance := all[0], math.Inf(-1)
+	chance := math.Inf(-1)
 	// Ties are common, among nodes of which nothing is known: begin anywhere.
 	from := s.rng.IntN(len(all))
 	for i := range all {
@@ -142,8 +147,35 @@ func (s *Set) pick(l *lottery, all []ready) ready {
 			best, chance = r, c
 		}
 	}
-	return best
+	// A slot that is empty among many that are filled can wait.
+	filled := (1 + 3*float64(s.dialed)/float64(s.limits.Dialed)) / 4
+	worse := 1 - l.expected(best.t.features(l.now))/s.dialer.hope(l)
+	return best, time.Duration(max(0, worse) * filled * float64(longestWait))
 }
 
-// explore is one over the share of dials that are for exploration.
-const explore = 8
+// hope returns the best chance of a node of which nothing but its source is known,
+// among the sources that offer any and have not used up their share.
+func (d *dialer) hope(l *lottery) float64 {
+	total, hope := 0., 1e-6
+	for _, q := range d.queues {
+		total += q.dials
+	}
+	for _, q := range d.queues {
+		if (q.dials+1)/q.share() <= total+1 && l.now.Sub(q.heard) < awake {
+			hope = max(hope, l.expected(features{source: q.source}))
+		}
+	}
+	return hope
+}
+
+const (
+	// explore is one over the share of dials that are for exploration.
+	explore = 8
+
+	// awake is for how long more is expected of a source.
+	awake = 30 * time.Second
+
+	// longestWait is how long the last free slot waits for a candidate when all
+	// that are there are without hope.
+	longestWait = 20 * time.Second
+)
