@@ -3,14 +3,16 @@ package peerset
 import (
 	"maps"
 	"net/netip"
-	"testing"
 
 	"parley/internal/netaddr"
 )
 
 // checkSet checks that the sums of a Set are those of its parts and that nothing is
 // above its bound.
-func checkSet(t testing.TB, s *Set) {
+func checkSet(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, s *Set) {
 	t.Helper()
 	inbound, dialed, above := 0, 0, 0
 	crowd := make(crowd)
