@@ -242,11 +242,15 @@ func (v *victim) land(f flight) {
 		return
 	}
 	ep, _ := v.set.Explain(v.now, f.id).Node.TCPEndpoint()
-	if _, err := v.set.Add(v.now, Conn{ID: f.id, Addr: ep}); err != nil {
+	added, err := v.set.Add(v.now, Conn{ID: f.id, Addr: ep})
+	if err != nil {
 		v.set.DialDone(v.now, f.id, CauseNoRoom)
 		return
 	}
 	v.dialed = append(v.dialed, f.id)
+	if added.Replaced {
+		v.came = slices.DeleteFunc(v.came, func(id ID) bool { return id == f.id })
+	}
 }
 
 // accept has ten of the attacker's nodes connect each second, and an honest one each
@@ -270,6 +274,9 @@ func (v *victim) accept() {
 		added, err := v.set.Add(v.now, Conn{ID: n.ID(), Addr: from, Inbound: true})
 		if err == nil {
 			v.came = append(v.came, n.ID())
+		}
+		if added.Replaced {
+			v.dialed = slices.DeleteFunc(v.dialed, func(id ID) bool { return id == n.ID() })
 		}
 		if added.Evicted {
 			v.came = slices.DeleteFunc(v.came, func(id ID) bool { return id == added.Victim })

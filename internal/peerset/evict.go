@@ -82,7 +82,10 @@ func chooseVictim(now time.Time, peers []resident, newcomer netip.Prefix) (ID, b
 	if !newcomer.IsValid() {
 		joined = 1
 	}
-	return victim.id, joined < size[victim.net]
+	if joined >= size[victim.net] {
+		return ID{}, false
+	}
+	return victim.id, true
 }
 
 // An evictor makes room among the inbound peers.
