@@ -40,6 +40,8 @@ type dialer struct {
 
 type target struct {
 	node     *enode.Node
+	addrs    []netip.Addr // at which it might be dialed
+	net      netip.Prefix // under which experience with it is kept; zero if none is
 	source   Source
 	place    *list.Element // in dialer.recent; nil if static
 	static   bool
@@ -60,8 +62,11 @@ func newDialer() dialer {
 	return dialer{targets: make(map[ID]*target), rests: make(rests), x: newExperience()}
 }
 
+// know takes over what is known of the node.
+func (t *target) know(n *enode.Node) { t.node, t.addrs, t.net = n, addrsOf(n), netOf(n) }
+
 func (t *target) features(now time.Time) features {
-	return features{source: t.source, net: netOf(t.node), class: t.past.class(now)}
+	return features{source: t.source, net: t.net, class: t.past.class(now)}
 }
 
 // AddStatic adds a node that is to be kept connected. A node that is known
@@ -88,7 +93,8 @@ func (s *Set) AddStatic(now time.Time, n *enode.Node) error {
 		d.unqueue(id, t)
 	}
 	s.befriend(n, +1)
-	t.node, t.static, t.source, t.barred = n, true, SourceStatic, nil
+	t.know(n)
+	t.static, t.source, t.barred = true, SourceStatic, nil
 	t.failures = 0
 	t.next = now
 	if ep, ok := n.TCPEndpoint(); !ok || !netaddr.Exempt(ep.Addr()) {
@@ -131,7 +137,7 @@ func (s *Set) Learn(n *enode.Node) {
 	if t := s.dialer.targets[n.ID()]; t != nil && t.static {
 		s.befriend(t.node, -1)
 		s.befriend(n, +1)
-		t.node = n
+		t.know(n)
 	}
 }
 
@@ -147,8 +153,8 @@ func (s *Set) Pause(yes bool) { s.paused = yes }
 func (s *Set) Paused() bool { return s.paused }
 
 // dialable reports why a node cannot be dialed at all.
-func (s *Set) dialable(now time.Time, n *enode.Node) (Gate, error) {
-	if err := s.banned(now, n.ID(), addrsOf(n)...); err != nil {
+func (s *Set) dialable(now time.Time, n *enode.Node, addrs []netip.Addr) (Gate, error) {
+	if err := s.banned(now, n.ID(), addrs...); err != nil {
 		return GateBan, err
 	}
 	if n.Hostname() != "" {
@@ -195,7 +201,7 @@ func (s *Set) nextStatic(now time.Time) (next *target, wake time.Time) {
 		if t.dialing || s.Connected(id) || id == s.self {
 			continue
 		}
-		gate, err := s.dialable(now, t.node)
+		gate, err := s.dialable(now, t.node, t.addrs)
 		if err == nil && s.trusted[id] == nil && s.competing() >= s.limits.Peers {
 			if _, ok := s.bumped(); !ok || s.limits.Peers == 0 {
 				gate, err = GateQuota, ErrTooManyPeers
@@ -230,13 +236,13 @@ func (s *Set) begin(now time.Time, t *target, dynamic bool) {
 	s.dialer.flying = append(s.dialer.flying, t)
 	s.funnel(t.source).Dialed++
 	t.guessed = features{}
-	for _, addr := range addrsOf(t.node) {
+	for _, addr := range t.addrs {
 		if !netaddr.Exempt(addr) {
 			s.dialer.rests.until(now, netaddr.HostKey(addr), now.Add(redialAfter))
 		}
 	}
 	if dynamic {
-		t.held = addrsOf(t.node)
+		t.held = t.addrs
 		s.crowd.count(+1, t.held...)
 		t.guessed = t.features(now)
 		s.dialer.spend(t.source)

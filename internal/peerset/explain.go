@@ -42,7 +42,7 @@ func (s *Set) Explain(now time.Time, id ID) Story {
 		if t.static && !st.Connected && !t.dialing {
 			st.NextDial = t.next
 		}
-		if b, ok := s.banned(now, id, addrsOf(t.node)...).(*BanError); ok {
+		if b, ok := s.banned(now, id, t.addrs...).(*BanError); ok {
 			st.Ban = &b.Ban
 		}
 	}

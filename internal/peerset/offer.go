@@ -86,7 +86,7 @@ func (s *Set) offer(now time.Time, c Candidate) (Gate, error) {
 		return GateSource, ErrAlreadyConnected
 	case t != nil && t.waiting:
 		if n.Seq() > t.node.Seq() && c.Filtered == nil {
-			t.node = n // it moved, or changed what it says of itself
+			t.know(n) // it moved, or changed what it says of itself
 		}
 		return GateSource, ErrAlreadyDialing
 	case t != nil && (t.dialing || t.static):
@@ -97,7 +97,8 @@ func (s *Set) offer(now time.Time, c Candidate) (Gate, error) {
 	if err := s.objection(c.Policy); err != nil {
 		return GatePolicy, err
 	}
-	if gate, err := s.dialable(now, n); err != nil {
+	addrs := addrsOf(n)
+	if gate, err := s.dialable(now, n, addrs); err != nil {
 		return gate, err
 	}
 	if t != nil && now.Before(t.next) {
@@ -105,9 +106,9 @@ func (s *Set) offer(now time.Time, c Candidate) (Gate, error) {
 	}
 	q := d.queue(c.Source)
 	switch {
-	case s.crowd.full(1, addrsOf(n)...):
+	case s.crowd.full(1, addrs...):
 		return GateQuota, fmt.Errorf("%w (%v)", ErrTooManyInNet, netOf(n))
-	case len(q.waiting) >= maxWaiting || d.waitingOf(q).full(waitingScale, addrsOf(n)...):
+	case len(q.waiting) >= maxWaiting || d.waitingOf(q).full(waitingScale, addrs...):
 		return GateSource, ErrQueueFull
 	}
 	if t == nil {
@@ -116,7 +117,8 @@ func (s *Set) offer(now time.Time, c Candidate) (Gate, error) {
 	if t.place != nil {
 		d.recent.MoveToBack(t.place)
 	}
-	t.node, t.source, t.waiting, t.offered = n, c.Source, true, now
+	t.know(n)
+	t.source, t.waiting, t.offered = c.Source, true, now
 	q.waiting = append(q.waiting, n.ID())
 	return "", nil
 }
@@ -126,7 +128,7 @@ func (s *Set) offer(now time.Time, c Candidate) (Gate, error) {
 func (d *dialer) waitingOf(q *queue) crowd {
 	c := make(crowd)
 	for _, id := range q.waiting {
-		c.count(+1, addrsOf(d.targets[id].node)...)
+		c.count(+1, d.targets[id].addrs...)
 	}
 	return c
 }
@@ -146,7 +148,7 @@ func (s *Set) nextCandidate(now time.Time) (next *target, wake time.Time) {
 		var dropped []ID
 		for _, id := range q.waiting {
 			t := d.targets[id]
-			gate, err := s.dialable(now, t.node)
+			gate, err := s.dialable(now, t.node, t.addrs)
 			switch {
 			case s.Connected(id) || t.dialing || now.Sub(t.offered) >= staleAfter:
 				dropped = append(dropped, id)
@@ -155,10 +157,10 @@ func (s *Set) nextCandidate(now time.Time) (next *target, wake time.Time) {
 				s.Note(id, Verdict{Time: now, Gate: gate, Err: err})
 				dropped = append(dropped, id)
 				continue
-			case s.crowd.full(1, addrsOf(t.node)...):
+			case s.crowd.full(1, t.addrs...):
 				continue
 			}
-			at := d.rests.over(now, addrsOf(t.node))
+			at := d.rests.over(now, t.addrs)
 			if t.next.After(at) {
 				at = t.next
 			}
@@ -215,7 +217,8 @@ func (d *dialer) unqueue(id ID, t *target) {
 // remember makes a target of a node, and forgets the oldest one that is neither
 // waiting nor being dialed if there are too many.
 func (d *dialer) remember(n *enode.Node, source Source) *target {
-	t := &target{node: n, source: source}
+	t := &target{source: source}
+	t.know(n)
 	d.targets[n.ID()] = t
 	t.place = d.recent.PushBack(n.ID())
 	d.trim()
