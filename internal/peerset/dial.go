@@ -21,7 +21,7 @@ const (
 
 	// probes is how many dynamic dials may be younger than that. What comes of them
 	// says whom to dial next, so more at once would only be more guesses.
-	probes = 5
+	probes = 8
 )
 
 // A dialer knows the nodes to be dialed.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/enode"
+	"parley/internal/netaddr"
 )
 
 // A manner is what a simulated node does when it is dialed.
@@ -289,25 +290,24 @@ func (p parleySet) add(now time.Time, n *fieldNode) bool {
 	return err == nil
 }
 
-// A fifo dials whatever comes in the order in which it comes, and no node again
-// within 35 seconds. It begins a dial for every slot that is free or may become so.
+// A fifo dials whatever comes in the order in which it comes, as many as there are
+// free slots, and no node again within 35 seconds.
 type fifo struct {
 	slots, pending int
-	perSlot        int // dials in flight for each free slot
 	peers, flying  map[ID]bool
 	history        map[ID]time.Time
 	queue          []*enode.Node
 	queued         map[ID]bool
 }
 
-func newFifo(slots, pending, perSlot int) *fifo {
+func newFifo(slots, pending int) *fifo {
 	return &fifo{
-		slots: slots, pending: pending, perSlot: perSlot,
+		slots: slots, pending: pending,
 		peers: make(map[ID]bool), flying: make(map[ID]bool), history: make(map[ID]time.Time), queued: make(map[ID]bool),
 	}
 }
 
-func (f *fifo) free() int { return f.perSlot*(f.slots-len(f.peers)) - len(f.flying) }
+func (f *fifo) free() int { return f.slots - len(f.peers) - len(f.flying) }
 
 func (f *fifo) wants(time.Time, Source) bool { return f.free() > 0 && len(f.queue) < 256 }
 
@@ -359,9 +359,9 @@ func TestDialEfficiency(t *testing.T) {
 					sum.failed += f.failed
 					sum.full += f.full
 				}
-				s := New(ID{}, Limits{Peers: 2 * slots, Dialed: slots, Pending: pending}, newSet(Limits{}).restrict, rng(seed))
+				s := New(ID{}, Limits{Peers: 2 * slots, Dialed: slots, Pending: pending}, netaddr.List{}, rng(seed))
 				add(&ours, play(t, seed, field, rng(seed), parleySet{s, t}, slots))
-				add(&theirs, play(t, seed, field, rng(seed), newFifo(slots, pending, 1), slots))
+				add(&theirs, play(t, seed, field, rng(seed), newFifo(slots, pending), slots))
 			}
 			perSlot := func(f figure) float64 { return float64(f.failed) / float64(f.filled) }
 			fails, speed := perSlot(ours)/perSlot(theirs), float64(ours.full)/float64(theirs.full)

@@ -13,7 +13,7 @@ const (
 	halfLife = 3 * time.Hour
 
 	// inertia is how many dials of average outcome every estimate begins with.
-	inertia = 3
+	inertia = 8
 
 	maxNets = 4096 // networks with which there is experience
 )

@@ -177,5 +177,5 @@ const (
 
 	// longestWait is how long the last free slot waits for a candidate when all
 	// that are there are without hope.
-	longestWait = 20 * time.Second
+	longestWait = 10 * time.Second
 )
