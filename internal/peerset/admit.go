@@ -28,9 +28,10 @@ type peer struct {
 	since          time.Time
 	countsInbound  bool
 	countsDialed   bool
-	countsAsPublic bool // held against its address and network
-	latency        time.Duration
-	value          float64
+	countsAsPublic bool          // held against its address and network
+	latency        time.Duration // zero if not known
+	value          float64       // at valued; see worth
+	valued         time.Time
 }
 
 // Admit reports whether a connection may become a peer: it returns nil or the

@@ -57,10 +57,10 @@ func (s *Set) SetRestrict(list netaddr.List) (outside []ID) {
 const anchors = 2
 
 // Anchors returns up to two nodes to be kept over a restart: of the dynamically
-// dialed peers the most useful one, as Rate said, and the one that was connected
+// dialed peers the most useful one, as Reward said, and the one that was connected
 // for longest, in two networks. Whoever waits for a restart to get hold of all the
 // slots finds two of them taken.
-func (s *Set) Anchors() []*enode.Node {
+func (s *Set) Anchors(now time.Time) []*enode.Node {
 	var of []ID
 	for id, p := range s.peers {
 		if t := s.dialer.targets[id]; p.countsDialed && !s.privileged(id) && t != nil {
@@ -79,7 +79,7 @@ func (s *Set) Anchors() []*enode.Node {
 		return id, true
 	}
 	oldest := func(a, b *peer) int { return a.since.Compare(b.since) }
-	useful := func(a, b *peer) int { return cmp.Or(cmp.Compare(b.value, a.value), oldest(a, b)) }
+	useful := func(a, b *peer) int { return cmp.Or(cmp.Compare(b.worth(now), a.worth(now)), oldest(a, b)) }
 	var nodes []*enode.Node
 	for _, better := range []func(a, b *peer) int{useful, oldest} {
 		if id, ok := best(better); ok {

@@ -92,24 +92,25 @@ func TestAnchors(t *testing.T) {
 		dial(t, s, now)
 		add(t, s, now, nodes[i].ID(), addr+":30303", false)
 	}
+	now := at.Add(time.Hour)
 	want := func(ids ...*enode.Node) {
 		t.Helper()
-		if got := s.Anchors(); !slices.Equal(got, ids) {
+		if got := s.Anchors(now); !slices.Equal(got, ids) {
 			t.Errorf("Anchors = %v, want %v", got, ids)
 		}
 	}
 	want(nodes[0], nodes[1]) // by age; the third is in the network of the first
-	s.Rate(nodes[4].ID(), 0, 100)
+	s.Reward(now, nodes[4].ID(), 100)
 	want(nodes[0], nodes[1]) // a static node is dialed anyway
-	s.Rate(nodes[3].ID(), 0, 10)
+	s.Reward(now, nodes[3].ID(), 10)
 	want(nodes[3], nodes[0])
 
 	again := New(id(100), roomy, netaddr.List{}, rng(1))
 	for i := range 20 {
 		again.Offer(at, Candidate{Node: madeNode(100+i, fmt.Sprintf("70.%d.1.1:30303", i)), Source: SourceV4})
 	}
-	again.SetAnchors(at, append(s.Anchors(), nodes[5]))
-	for _, n := range s.Anchors() {
+	again.SetAnchors(at, append(s.Anchors(now), nodes[5]))
+	for _, n := range s.Anchors(now) {
 		if got := dial(t, again, at); got != n.ID() {
 			t.Errorf("NextDial after a restart = %v, want the anchor", got)
 		}

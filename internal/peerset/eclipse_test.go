@@ -340,7 +340,7 @@ func TestL11Eclipse(t *testing.T) {
 		before := w.start(rng, own, at, boot, nil, nil)
 		before.live(t, 30*time.Minute, nil)
 
-		v := w.start(rng, own, before.now.Add(time.Minute), boot, before.seeds(), before.set.Anchors())
+		v := w.start(rng, own, before.now.Add(time.Minute), boot, before.seeds(), before.set.Anchors(before.now))
 		began := v.now
 		v.live(t, 30*time.Minute, func() {
 			if v.now.Sub(began) >= time.Minute && v.honestOf(v.dialed) == 0 {

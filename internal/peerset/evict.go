@@ -2,6 +2,7 @@ package peerset
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -101,7 +102,7 @@ func (s *Set) victim(now time.Time, c Conn) (ID, bool) {
 	residents := make([]resident, 0, s.inbound)
 	for id, p := range s.peers { // chooseVictim sorts
 		if p.countsInbound && !s.privileged(id) {
-			residents = append(residents, resident{id: id, net: groupOf(p.addr.Addr()), since: p.since, latency: p.latency, value: p.value})
+			residents = append(residents, resident{id: id, net: groupOf(p.addr.Addr()), since: p.since, latency: p.latency, value: p.worth(now)})
 		}
 	}
 	return chooseVictim(now, residents, groupOf(c.Addr.Addr()))
@@ -139,10 +140,29 @@ func (s *Set) bumped() (ID, bool) {
 	return s.youngest(func(p *peer) bool { return p.countsDialed })
 }
 
-// Rate notes the latency of a peer, zero if it is not known, and how useful it
-// was, in any unit that is the same for all peers.
-func (s *Set) Rate(id ID, latency time.Duration, value float64) {
+// SetLatency notes how long a ping of a peer took at best.
+func (s *Set) SetLatency(id ID, d time.Duration) {
 	if p := s.peers[id]; p != nil {
-		p.latency, p.value = latency, value
+		p.latency = d
 	}
+}
+
+// Reward notes that a peer was of use. Points halve every 30 minutes, like those of
+// Penalize; only how peers compare matters.
+func (s *Set) Reward(now time.Time, id ID, points float64) {
+	if p := s.peers[id]; p != nil && points > 0 {
+		p.value = p.worth(now) + min(points, maxReward)
+		p.valued = now
+	}
+}
+
+// maxReward bounds what a peer is rewarded with at once.
+const maxReward = 1e6
+
+// worth returns the points of Reward that are left.
+func (p *peer) worth(now time.Time) float64 {
+	if p.value == 0 {
+		return 0
+	}
+	return p.value * math.Exp2(-float64(now.Sub(p.valued))/float64(scoreHalfLife))
 }

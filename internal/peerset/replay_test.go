@@ -116,12 +116,16 @@ func drawCall(t *rapid.T, now *time.Time, tickets *[]Ticket) call {
 			return fmt.Sprint(s.Unban(n.ID(), netip.Prefix{}), s.Unban(ID{}, netaddr.NetKey(ep.Addr())))
 		}},
 		{"penalize", func(s *Set) string { return fmt.Sprint(s.Penalize(at, n.ID(), 60, "test")) }},
-		{"rate", func(s *Set) string { s.Rate(n.ID(), time.Millisecond, float64(cause)); return "" }},
+		{"rate", func(s *Set) string {
+			s.SetLatency(n.ID(), time.Millisecond)
+			s.Reward(at, n.ID(), float64(cause))
+			return ""
+		}},
 		{"limits", func(s *Set) string { return fmt.Sprint(s.SetLimits(limits)) }},
 		{"pause", func(s *Set) string { s.Pause(yes); return "" }},
 		{"read", func(s *Set) string {
 			anchors := ""
-			for _, n := range s.Anchors() {
+			for _, n := range s.Anchors(at) {
 				anchors += n.ID().String()
 			}
 			st := s.Explain(at, n.ID())
