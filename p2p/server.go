@@ -58,6 +58,8 @@ type Server struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 
+	keeping sync.Mutex // held while bans, scores and anchors are written
+
 	publishing sync.Mutex // guards reserved, and the order in which records are published
 	reserved   uint64     // the sequence number that the database has; see reserveSeq
 
@@ -137,7 +139,9 @@ func (s *Server) Start() (err error) {
 	s.memory.init()
 	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.set.Resolvable(conn != nil)
-	err = errors.Join(s.enterNodes(), s.applyEarly())
+	err = s.enterNodes()
+	s.recall()
+	err = errors.Join(err, s.applyEarly())
 	self := local.Node()
 	s.mu.Unlock()
 	if err != nil {
@@ -167,6 +171,7 @@ func (s *Server) run() error {
 
 	cfg := &s.cfg
 	s.tasks.Go(s.tendPeers)
+	s.tasks.Go(s.keepLoop)
 	if s.listener != nil {
 		s.tasks.Go(s.listenLoop)
 	}
@@ -248,6 +253,7 @@ func (s *Server) Stop() {
 	if s.listener != nil {
 		s.listener.Close()
 	}
+	kept := s.keep(keepBans, keepScores, keepAnchors) // while there are peers
 	for _, p := range peers {
 		p.Disconnect(DiscQuitting)
 	}
@@ -258,7 +264,7 @@ func (s *Server) Stop() {
 	s.memory.close()
 	s.tasks.Wait()
 	s.events.close()
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(kept, s.db.Close()); err != nil {
 		s.log.Warn("The node database was not written", "err", err)
 	}
 }
@@ -466,6 +472,10 @@ func (s *Server) Stats() Stats {
 	st.Inbound, st.Dialed = s.set.Counts()
 	st.PendingIn, st.PendingOut = s.set.Pending(), s.set.InFlight()
 	st.Refused = s.set.Refused()
+	st.Sources = make(map[string]Funnel)
+	for source, f := range s.set.Funnels() {
+		st.Sources[string(source)] = f
+	}
 	return st
 }
 

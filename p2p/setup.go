@@ -366,7 +366,7 @@ func causeOf(err error) peerset.Cause {
 	switch {
 	case errors.Is(err, rlpx.ErrSelf):
 		return peerset.CauseSelf
-	case errors.Is(err, peerset.ErrTooManyPeers):
+	case errors.Is(err, peerset.ErrTooManyPeers) || errors.Is(err, peerset.ErrTooManyInNet):
 		return peerset.CauseNoRoom // here
 	case !ok && setup && e.Step == StepHandshake && !isTimeout(err):
 		return peerset.CauseDropped

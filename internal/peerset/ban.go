@@ -38,8 +38,8 @@ type Ban struct {
 	Earned bool // made by the score, not by the operator
 }
 
-// target returns what is banned, as people write it.
-func (b *Ban) target() string {
+// Target returns what is banned, as people write it.
+func (b *Ban) Target() string {
 	if !b.Net.IsValid() {
 		return b.ID.String()
 	}
@@ -59,7 +59,7 @@ func (e *BanError) Error() string {
 	if !e.Until.IsZero() {
 		until = "until " + e.Until.UTC().Format(time.RFC3339)
 	}
-	text := fmt.Sprintf("%s is banned %s", e.target(), until)
+	text := fmt.Sprintf("%s is banned %s", e.Target(), until)
 	if e.Why != "" {
 		text += ": " + e.Why
 	}

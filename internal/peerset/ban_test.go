@@ -48,7 +48,7 @@ func TestBanAtEveryGate(t *testing.T) {
 			banned, ok := errors.AsType[*BanError](err)
 			if !ok || !errors.Is(err, ErrBanned) || GateOf(err) != GateBan || banned.Why != "it cheats" ||
 				!strings.HasSuffix(err.Error(), "is banned until 1970-01-12T14:46:40Z: it cheats") {
-				t.Errorf("%s of somebody banned by %v = %v", name, b.target(), err)
+				t.Errorf("%s of somebody banned by %v = %v", name, b.Target(), err)
 			}
 		}
 		if st := s.Explain(at, n.ID()); b.ID == n.ID() && (st.Ban == nil || st.Ban.Why != "it cheats") {
@@ -189,7 +189,7 @@ func TestBansSurvive(t *testing.T) {
 	bans, scores := s.Bans(at), s.Scores(at)
 	text := ""
 	for _, b := range bans {
-		text += fmt.Sprintf("%.4s ", b.target()[max(0, len(b.target())-4):])
+		text += fmt.Sprintf("%.4s ", b.Target()[max(0, len(b.Target())-4):])
 	}
 	if want := "0001 0009 003c .0/8 0/16 :/32 "; text != want {
 		t.Errorf("bans of …%s, want …%s", text, want)
