@@ -137,7 +137,7 @@ func (s *Server) Start() (err error) {
 	s.pending = make(map[*stream]peerset.Ticket)
 	s.changed.L = &s.mu
 	s.memory.init()
-	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	s.set = peerset.New(local.ID(), limitsOf(&cfg), restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.set.Resolvable(conn != nil)
 	err = s.enterNodes()
 	s.recall()
@@ -218,15 +218,6 @@ func (s *Server) applyEarly() error {
 	}
 	s.early = nil
 	return errors.Join(errs...)
-}
-
-// dialedShare returns how many peers may be dialed dynamically: at least half of
-// them, unless DialRatio says otherwise.
-func dialedShare(c *Config) int {
-	if c.NoDial || c.MaxPeers == 0 {
-		return 0
-	}
-	return (c.MaxPeers + c.DialRatio - 1) / c.DialRatio
 }
 
 // Stop ends every connection with DiscQuitting and returns when every goroutine
@@ -377,22 +368,6 @@ func (s *Server) trusted(id enode.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set.Trusted(id)
-}
-
-// MaxInboundConns returns how many peers may be inbound.
-func (s *Server) MaxInboundConns() int { return s.limits().Inbound() }
-
-// MaxDialedConns returns how many peers may be dialed dynamically.
-func (s *Server) MaxDialedConns() int { return s.limits().Dialed }
-
-func (s *Server) limits() peerset.Limits {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cfg := s.cfg
-	if s.state == fresh || s.set == nil {
-		cfg = s.Config.withDefaults()
-	}
-	return peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg)}
 }
 
 // Addr returns the address that is listened on, or nil.

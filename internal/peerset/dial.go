@@ -196,16 +196,18 @@ func (s *Set) NextDial(now time.Time) (n *enode.Node, wake time.Time) {
 }
 
 func (s *Set) nextStatic(now time.Time) (next *target, wake time.Time) {
+	room := s.competing() < s.limits.Peers
+	if !room && s.limits.Peers > 0 {
+		_, room = s.bumped()
+	}
 	for _, id := range s.dialer.static {
 		t := s.dialer.targets[id]
 		if t.dialing || s.Connected(id) || id == s.self {
 			continue
 		}
 		gate, err := s.dialable(now, t.node, t.addrs)
-		if err == nil && s.trusted[id] == nil && s.competing() >= s.limits.Peers {
-			if _, ok := s.bumped(); !ok || s.limits.Peers == 0 {
-				gate, err = GateQuota, ErrTooManyPeers
-			}
+		if err == nil && s.trusted[id] == nil && !room {
+			gate, err = GateQuota, ErrTooManyPeers
 		}
 		if !sameReason(err, t.barred) { // say it once, until it changes
 			if t.barred = err; err != nil {
