@@ -44,8 +44,16 @@ type resident struct {
 // The idea is Bitcoin Core's.
 func chooseVictim(now time.Time, peers []resident, newcomer netip.Prefix) (ID, bool) {
 	size := make(map[netip.Prefix]int)
+	largest := 0
 	for i := range peers {
-		size[peers[i].net]++
+		if net := peers[i].net; net.IsValid() {
+			size[net]++
+			largest = max(largest, size[net])
+		}
+	}
+	joined := size[newcomer] + 1
+	if joined >= largest {
+		return ID{}, false
 	}
 	rest := slices.Clone(peers)
 	byID := func(a, b resident) int { return a.id.Compare(b.id) }
@@ -79,10 +87,6 @@ func chooseVictim(now time.Time, peers []resident, newcomer netip.Prefix) (ID, b
 	victim := slices.MinFunc(rest, func(a, b resident) int {
 		return cmp.Or(cmp.Compare(size[b.net], size[a.net]), b.since.Compare(a.since), byID(a, b))
 	})
-	joined := size[newcomer] + 1
-	if !newcomer.IsValid() {
-		joined = 1
-	}
 	if joined >= size[victim.net] {
 		return ID{}, false
 	}
