@@ -90,6 +90,7 @@ test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs i
 soak: ## run the long forms of tests
 	@go test -count=1 -timeout=60m -run '^TestL10' ./p2p -soak
 	@go test -count=1 -timeout=60m -v -run '^TestTwoHundredNodes' ./discover -soak
+	@go test -count=1 -timeout=60m -run '^TestL11' -v ./internal/peerset -soak
 
 rename: ## give the library another module path: make rename MODULE=example.org/parley
 	@test -n "$(MODULE)" || { echo 'usage: make rename MODULE=example.org/parley'; exit 2; }

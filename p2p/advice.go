@@ -19,12 +19,13 @@ func (s *Server) Explain(id enode.ID) Explanation {
 	if s.set == nil {
 		return Explanation{ID: id}
 	}
-	st := s.set.Explain(id)
+	st := s.set.Explain(time.Now(), id)
 	if p := s.peers[id]; p != nil && st.Node == nil {
 		st.Node = p.node
 	}
 	e := Explanation{
 		ID: id, Node: st.Node, Connected: st.Connected, Static: st.Static, Trusted: st.Trusted,
+		Source: string(st.Source), Ban: st.Ban, Points: st.Points,
 		Dialing: st.Dialing, Failures: st.Failures, NextDial: st.NextDial, Verdicts: st.Verdicts,
 	}
 	e.Advice = s.advice(&e)
@@ -38,6 +39,12 @@ func (s *Server) advice(e *Explanation) string {
 	}
 	if e.ID == s.local.ID() {
 		return "This is the node itself."
+	}
+	if e.Ban != nil {
+		if e.Ban.Until.IsZero() {
+			return "It is banned: lift the ban of " + e.Ban.Target() + "."
+		}
+		return "It is banned: lift the ban of " + e.Ban.Target() + ", or wait until " + e.Ban.Until.UTC().Format(time.RFC3339) + "."
 	}
 	if len(e.Verdicts) == 0 {
 		switch {
@@ -60,6 +67,12 @@ func adviceFor(v *Verdict) string {
 		return "Its address is outside the permitted networks: widen NetRestrict or leave it out."
 	case errors.Is(v.Err, peerset.ErrNoEndpoint) || errors.Is(v.Err, errNoTCP):
 		return "Only its key is known: give its URL with address and TCP port, enode://…@host:port."
+	case errors.Is(v.Err, peerset.ErrBanned):
+		return "It was banned then, and is not any more."
+	case errors.Is(v.Err, peerset.ErrPolicy):
+		return "The policy of this node is against it: see what it says above."
+	case errors.Is(v.Err, peerset.ErrTooManyInNet):
+		return "Enough nodes of its network are dialed: make it a static node to have it nevertheless."
 	case errors.Is(v.Err, peerset.ErrTooManyPeers):
 		return "We are full: raise MaxPeers, or make the node a trusted one."
 	case errors.Is(v.Err, peerset.ErrSelf) || errors.Is(v.Err, rlpx.ErrSelf) || reason == DiscSelf:

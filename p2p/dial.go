@@ -68,6 +68,7 @@ func (s *Server) dial(n *enode.Node) {
 		return
 	}
 	s.pending[fd] = 0
+	s.set.Reached(n.ID(), false, peerset.StageConnected)
 	s.mu.Unlock()
 	s.connect(&link{fd: fd, dest: n}, 0, nil)
 }
@@ -157,11 +158,11 @@ func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 // pull takes candidates from a source while they are of use, each of which one of
 // the given protocols must accept. Without demand for peers the source is not
 // asked. Each source has a goroutine of its own, so that a slow one starves nobody.
-func (s *Server) pull(source Source, protocols []Protocol) {
-	for s.waitForDemand() {
+func (s *Server) pull(name peerset.Source, source Source, protocols []Protocol) {
+	for s.waitForDemand(name) {
 		for n := range source(s.ctx) {
-			s.offer(protocols, n)
-			if !s.waitForDemand() {
+			s.offer(name, protocols, n)
+			if !s.waitForDemand(name) {
 				return
 			}
 		}
@@ -172,12 +173,12 @@ func (s *Server) pull(source Source, protocols []Protocol) {
 	}
 }
 
-// waitForDemand blocks until the peer set wants candidates. It returns false on
-// Stop.
-func (s *Server) waitForDemand() bool {
+// waitForDemand blocks until the peer set wants candidates of a source. It returns
+// false on Stop.
+func (s *Server) waitForDemand(name peerset.Source) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.running() && s.set.Wanted() == 0 {
+	for s.running() && s.set.Wanted(time.Now(), name) == 0 {
 		s.changed.Wait()
 	}
 	return s.running()
@@ -185,14 +186,14 @@ func (s *Server) waitForDemand() bool {
 
 // offer hands a candidate to the peer set. The filters are the user's code and run
 // before the lock.
-func (s *Server) offer(protocols []Protocol, n *enode.Node) {
+func (s *Server) offer(name peerset.Source, protocols []Protocol, n *enode.Node) {
 	if n == nil {
 		return
 	}
-	filtered := filter(protocols, n)
+	c := peerset.Candidate{Node: n, Source: name, Filtered: filter(protocols, n)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.set.Offer(time.Now(), n, filtered) == nil {
+	if s.set.Offer(time.Now(), c) == nil {
 		s.changed.Broadcast()
 	}
 }

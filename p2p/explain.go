@@ -10,7 +10,7 @@ import (
 // A Gate is a place where a connection or a candidate can be refused.
 //
 // Its values are GateSource, GateRecord, GateNetRestrict, GateRelay,
-// GateHistory, GateQuota, GateBan, GateDial, GateRLPx, GateHello and
+// GateHistory, GateQuota, GateBan, GatePolicy, GateDial, GateRLPx, GateHello and
 // GateProtocol, in the order in which a node meets them.
 type Gate = peerset.Gate
 
@@ -23,6 +23,7 @@ const (
 	GateHistory     = peerset.GateHistory     // seen or dialed a moment ago
 	GateQuota       = peerset.GateQuota       // too many peers or connections, self, already connected
 	GateBan         = peerset.GateBan         // banned
+	GatePolicy      = peerset.GatePolicy      // refused by the operator's policy
 	GateDial        = peerset.GateDial        // name resolution, TCP
 	GateRLPx        = peerset.GateRLPx        // encryption handshake, first frame
 	GateHello       = peerset.GateHello       // Hello: identity, capabilities
@@ -42,6 +43,9 @@ type Explanation struct {
 	Static    bool
 	Trusted   bool
 	Dialing   bool      // a dial is in flight
+	Source    string    // that named it last, as in Stats.Sources; empty if none did
+	Ban       *Ban      // that meets it; nil without one
+	Points    float64   // that Peer.Penalize has left against it
 	Failures  int       // dials that failed in a row
 	NextDial  time.Time // when it may be dialed again; zero if it will not be
 	Verdicts  []Verdict // oldest first; the last few are kept

@@ -1,5 +1,7 @@
 package p2p
 
+import "parley/internal/peerset"
+
 // PeerInfo describes a peer. Its JSON form is that of admin_peers.
 type PeerInfo struct {
 	ENR     string   `json:"enr,omitempty"` // the peer's record, if known
@@ -32,17 +34,26 @@ type NodeInfo struct {
 	Protocols  map[string]any `json:"protocols"` // by name, what Protocol.NodeInfo gives, or "unknown"
 }
 
+// A Funnel counts how far the nodes of a source got: Offered, Refused (by gate),
+// Dialed, Connected (over TCP), Hello (exchanged) and Peer.
+//
+// The sources are "discv4", "discv5", "dns", "db" and "anchor" (remembered from
+// before a restart), "protocol:" and the name of a protocol that has its own,
+// "static", and "other". Of "inbound", Offered are the connections that came in.
+type Funnel = peerset.Funnel
+
 // Stats are the Server's counters since Start. All but the gauges only grow.
 type Stats struct {
-	Peers, Inbound, Dialed int             // gauges
-	PendingIn, PendingOut  int             // gauges: handshakes in flight
-	Buffered               int64           // gauge: bytes of messages held for all peers
-	BytesIn, BytesOut      uint64          // on TCP
-	Accepted, Dials        uint64          // connections accepted, dials started
-	Served, DialsOK        uint64          // of them, those that became peers
-	Refused                map[Gate]uint64 // by the gate that refused
-	PreEIP8                uint64          // plain auth messages of the time before EIP-8
-	Panics                 uint64          // in Protocol.Run
+	Peers, Inbound, Dialed int               // gauges
+	PendingIn, PendingOut  int               // gauges: handshakes in flight
+	Buffered               int64             // gauge: bytes of messages held for all peers
+	BytesIn, BytesOut      uint64            // on TCP
+	Accepted, Dials        uint64            // connections accepted, dials started
+	Served, DialsOK        uint64            // of them, those that became peers
+	Refused                map[Gate]uint64   // by the gate that refused
+	Sources                map[string]Funnel // how far the nodes of each source got
+	PreEIP8                uint64            // plain auth messages of the time before EIP-8
+	Panics                 uint64            // in Protocol.Run
 	UnaskedPongs           uint64
 	EventsLost             uint64
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"parley/internal/peerset"
 )
 
 const (
@@ -64,7 +66,7 @@ func (s *Server) letIn(l *link) (time.Duration, Gate, error) {
 	if !s.running() {
 		return 0, GateQuota, ErrStopped
 	}
-	entry, gate, err := s.set.Accept(time.Now(), addrPort(l.fd.RemoteAddr()))
+	entry, gate, err := s.set.Accept(time.Now(), addrPort(l.fd.RemoteAddr()), peerset.Opinion{})
 	if err != nil {
 		return 0, gate, err
 	}

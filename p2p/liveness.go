@@ -29,7 +29,8 @@ const (
 type liveness struct {
 	mu       sync.Mutex // guards the fields below
 	nextPing time.Time
-	asked    time.Time // when our unanswered ping was queued; zero if none
+	asked    time.Time     // when our unanswered ping was queued; zero if none
+	fastest  time.Duration // that a pong took
 
 	credits float64   // pongs that may be sent at once
 	counted time.Time // when credits was brought up to date
@@ -74,13 +75,19 @@ func (l *liveness) spend(now time.Time) bool {
 	return true
 }
 
-// pong notes a pong of the other side and reports whether it was asked for.
-func (l *liveness) pong() bool {
+// pong notes a pong of the other side. It returns the shortest time that one has
+// taken so far, and whether this one was asked for.
+func (l *liveness) pong(now time.Time) (fastest time.Duration, asked bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	asked := !l.asked.IsZero()
+	if l.asked.IsZero() {
+		return l.fastest, false
+	}
+	if took := now.Sub(l.asked); l.fastest == 0 || took < l.fastest {
+		l.fastest = took
+	}
 	l.asked = time.Time{}
-	return asked
+	return l.fastest, true
 }
 
 // reserved notes a message with a reserved code and reports whether it may be

@@ -324,9 +324,12 @@ func (p *Peer) base(now time.Time, msg rlpx.Msg) error {
 			p.answer()
 		}
 	case codePong:
-		if !p.live.pong() {
+		fastest, asked := p.live.pong(now)
+		if !asked {
 			p.srv.count.unaskedPongs.Add(1)
+			return nil
 		}
+		p.srv.noteLatency(p.id, fastest)
 	case codeHello:
 		return breach("a second Hello")
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -56,6 +57,8 @@ type Server struct {
 	db       *nodedb.DB
 	ctx      context.Context
 	cancel   context.CancelFunc
+
+	keeping sync.Mutex // held while bans, scores and anchors are written
 
 	publishing sync.Mutex // guards reserved, and the order in which records are published
 	reserved   uint64     // the sequence number that the database has; see reserveSeq
@@ -134,9 +137,11 @@ func (s *Server) Start() (err error) {
 	s.pending = make(map[*stream]peerset.Ticket)
 	s.changed.L = &s.mu
 	s.memory.init()
-	s.set = peerset.New(local.ID(), peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg), Pending: cfg.MaxPendingPeers}, restrict)
+	s.set = peerset.New(local.ID(), limitsOf(&cfg), restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.set.Resolvable(conn != nil)
-	err = errors.Join(s.enterNodes(), s.applyEarly())
+	err = s.enterNodes()
+	s.recall()
+	err = errors.Join(err, s.applyEarly())
 	self := local.Node()
 	s.mu.Unlock()
 	if err != nil {
@@ -166,6 +171,7 @@ func (s *Server) run() error {
 
 	cfg := &s.cfg
 	s.tasks.Go(s.tendPeers)
+	s.tasks.Go(s.keepLoop)
 	if s.listener != nil {
 		s.tasks.Go(s.listenLoop)
 	}
@@ -173,14 +179,14 @@ func (s *Server) run() error {
 		s.tasks.Go(s.dialLoop)
 		for i := range cfg.Protocols {
 			if p := &cfg.Protocols[i]; p.DialCandidates != nil {
-				s.tasks.Go(func() { s.pull(p.DialCandidates, cfg.Protocols[i:i+1]) })
+				s.tasks.Go(func() { s.pull(peerset.ProtocolSource(p.Name), p.DialCandidates, cfg.Protocols[i:i+1]) })
 			}
 		}
 	}
 	if s.disc != nil {
 		s.publish()
 		if !cfg.NoDial {
-			s.tasks.Go(func() { s.pull(s.disc.Nodes, cfg.Protocols) })
+			s.tasks.Go(func() { s.pull(peerset.SourceV5, s.disc.Nodes, cfg.Protocols) })
 		}
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
@@ -214,14 +220,6 @@ func (s *Server) applyEarly() error {
 	return errors.Join(errs...)
 }
 
-// dialedShare returns how many peers may be dialed dynamically.
-func dialedShare(c *Config) int {
-	if c.NoDial || c.MaxPeers == 0 {
-		return 0
-	}
-	return max(1, c.MaxPeers/c.DialRatio)
-}
-
 // Stop ends every connection with DiscQuitting and returns when every goroutine
 // of the Server has ended, in less than two seconds unless a Protocol.Run does
 // not return. It may be called more than once.
@@ -246,6 +244,7 @@ func (s *Server) Stop() {
 	if s.listener != nil {
 		s.listener.Close()
 	}
+	kept := s.keep(keepBans, keepScores, keepAnchors) // while there are peers
 	for _, p := range peers {
 		p.Disconnect(DiscQuitting)
 	}
@@ -256,7 +255,7 @@ func (s *Server) Stop() {
 	s.memory.close()
 	s.tasks.Wait()
 	s.events.close()
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(kept, s.db.Close()); err != nil {
 		s.log.Warn("The node database was not written", "err", err)
 	}
 }
@@ -371,22 +370,6 @@ func (s *Server) trusted(id enode.ID) bool {
 	return s.set.Trusted(id)
 }
 
-// MaxInboundConns returns how many peers may be inbound.
-func (s *Server) MaxInboundConns() int { return s.limits().Inbound() }
-
-// MaxDialedConns returns how many peers may be dialed dynamically.
-func (s *Server) MaxDialedConns() int { return s.limits().Dialed }
-
-func (s *Server) limits() peerset.Limits {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cfg := s.cfg
-	if s.state == fresh || s.set == nil {
-		cfg = s.Config.withDefaults()
-	}
-	return peerset.Limits{Peers: cfg.MaxPeers, Dialed: dialedShare(&cfg)}
-}
-
 // Addr returns the address that is listened on, or nil.
 func (s *Server) Addr() net.Addr {
 	s.mu.Lock()
@@ -464,6 +447,10 @@ func (s *Server) Stats() Stats {
 	st.Inbound, st.Dialed = s.set.Counts()
 	st.PendingIn, st.PendingOut = s.set.Pending(), s.set.InFlight()
 	st.Refused = s.set.Refused()
+	st.Sources = make(map[string]Funnel)
+	for source, f := range s.set.Funnels() {
+		st.Sources[string(source)] = f
+	}
 	return st
 }
 

@@ -58,6 +58,7 @@ type link struct {
 	proven  bool // the first frame passed its MAC: conn.Remote() is who it says
 	hello   *Hello
 	replace *Peer // the connection that gave way to this one
+	evict   *Peer // the other peer that did, because all slots were taken
 }
 
 func (l *link) inbound() bool { return l.dest == nil }
@@ -141,6 +142,9 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 		s.refuse(l, err)
 		return nil, err
 	}
+	if l.evict != nil {
+		l.evict.DisconnectError(DiscTooManyPeers, errGaveWay)
+	}
 	return p, nil
 }
 
@@ -201,10 +205,18 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 func (s *Server) admit(l *link) *SetupError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.set.Admit(time.Now(), enode.PubkeyID(l.conn.Remote()), l.inbound()); err != nil {
+	c := l.asks()
+	s.set.Reached(c.ID, c.Inbound, peerset.StageHello)
+	if err := s.set.Admit(time.Now(), c); err != nil {
 		return l.fail(StepAdmit, admitError(err))
 	}
 	return nil
+}
+
+// asks returns what the peer set is asked about the connection, whose other side
+// is proven.
+func (l *link) asks() peerset.Conn {
+	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound()}
 }
 
 // nodeOf returns the node at the other end: the one that was dialed, or one made
@@ -225,12 +237,16 @@ func (s *Server) enter(l *link, p *Peer) error {
 		return errStopping
 	}
 	old := s.peers[p.id]
-	replaced, err := s.set.Add(time.Now(), p.id, p.remote, p.inbound)
+	added, err := s.set.Add(time.Now(), l.asks())
 	if err != nil {
 		return admitError(err)
 	}
-	if replaced {
+	if added.Replaced {
 		l.replace = old
+	}
+	if added.Evicted {
+		l.evict = s.peers[added.Victim]
+		delete(s.peers, added.Victim)
 	}
 	s.peers[p.id] = p
 	s.leave(l)
@@ -244,24 +260,12 @@ func (s *Server) enter(l *link, p *Peer) error {
 	return nil
 }
 
+var errGaveWay = errors.New("all slots are taken, and it gave way to another peer")
+
 // leave takes a connection out of those without a peer. Caller holds mu.
 func (s *Server) leave(l *link) {
 	delete(s.pending, l.fd)
 	s.set.Leave(l.ticket)
-}
-
-// admitError gives a refusal by the peer set the reason to tell the other side.
-func admitError(err error) error {
-	reason := DiscUselessPeer
-	switch {
-	case errors.Is(err, peerset.ErrSelf):
-		reason = DiscSelf
-	case errors.Is(err, peerset.ErrAlreadyConnected):
-		reason = DiscAlreadyConnected
-	case errors.Is(err, peerset.ErrTooManyPeers):
-		reason = DiscTooManyPeers
-	}
-	return &replyError{reason, err}
 }
 
 // refuse tells a proven other side why it does not become a peer.
@@ -326,43 +330,6 @@ func (e *SetupError) verdict() error {
 		return fmt.Errorf("they said: %w", e.Err)
 	}
 	return e.Err
-}
-
-// gateOf returns the gate that a step of setup stands for.
-func gateOf(e *SetupError) Gate {
-	switch e.Step {
-	case StepDial:
-		return GateDial
-	case StepHandshake:
-		return GateRLPx
-	case StepAdmit:
-		return GateQuota
-	}
-	return GateHello
-}
-
-// causeOf tells the peer set what a failure means for the next dial.
-func causeOf(err error) peerset.Cause {
-	reason, ok := errors.AsType[DiscReason](err)
-	if errors.Is(err, rlpx.ErrSelf) {
-		return peerset.CauseSelf
-	}
-	if !ok {
-		return peerset.CauseUnreachable
-	}
-	switch reason {
-	case DiscTooManyPeers:
-		return peerset.CauseTooManyPeers
-	case DiscAlreadyConnected:
-		return peerset.CauseAlreadyConnected
-	case DiscSelf:
-		return peerset.CauseSelf
-	case DiscRequested, DiscQuitting:
-		return peerset.CauseEnded
-	case DiscNetworkError, DiscReadTimeout:
-		return peerset.CauseUnreachable
-	}
-	return peerset.CauseUseless
 }
 
 // runPeer runs a peer from its entry to its removal.

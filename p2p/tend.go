@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"parley/enode"
 )
 
 // maxMemory bounds the bytes that are held for all peers: messages that came and
@@ -40,6 +42,13 @@ func (s *Server) tendPeers() {
 		}
 		s.memory.look()
 	}
+}
+
+// noteLatency tells the peer set how near a peer is.
+func (s *Server) noteLatency(id enode.ID, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set.SetLatency(id, d)
 }
 
 // dropWorst ends the connection that holds the most.

@@ -28,7 +28,7 @@ var (
 // belongs to a newer program and is set aside as it is.
 const version = 1
 
-// What is in the file: three buckets.
+// What is in the file: three buckets, and one for notes if there are any.
 var (
 	metaBucket  = []byte("parley") // "version": 8 bytes
 	nodesBucket = []byte("nodes")
@@ -219,8 +219,10 @@ func (db *DB) load(file *bbolt.DB) error {
 	}
 	items := make(map[enode.ID]*item)
 	seqs := make(map[string]number)
+	var notes map[string]note
 	skipped := 0
 	err := file.View(func(tx *bbolt.Tx) error {
+		notes, skipped = loadNotes(tx)
 		c := tx.Bucket(nodesBucket).Cursor()
 		for k, v := c.First(); k != nil && len(items) < MaxNodes; k, v = c.Next() {
 			if id, it, err := parseItem(k, v); err == nil {
@@ -260,6 +262,11 @@ func (db *DB) load(file *bbolt.DB) error {
 	for name, num := range seqs {
 		if num.n >= db.seqs[name].n {
 			db.seqs[name] = num
+		}
+	}
+	for name, n := range notes {
+		if _, newer := db.notes[name]; !newer && len(db.notes) < maxNotes {
+			db.notes[name] = n
 		}
 	}
 	if skipped > 0 || again {

@@ -5,8 +5,8 @@
 // is wrong with the file. One that is damaged or of a future version is set
 // aside; while there is no file that can be written, everything is in memory
 // only. All of it is in memory anyway, at most [MaxNodes] nodes, and changes are
-// written within a second. Only sequence numbers are written before they are
-// used.
+// written within a second. Only sequence numbers and notes are written at once,
+// because their owners must know whether they were.
 package nodedb
 
 import (
@@ -72,6 +72,7 @@ type DB struct {
 	items   map[enode.ID]*item
 	nets    map[netip.Prefix][]enode.ID // of items whose address counts
 	seqs    map[string]number
+	notes   map[string]note
 	dirty   map[enode.ID]struct{} // not as the file has it
 	all     bool                  // the file has nothing of this
 	timer   *time.Timer           // set while something is to be written
@@ -93,6 +94,7 @@ func Open(path string, opts Options) *DB {
 		items: make(map[enode.ID]*item),
 		nets:  make(map[netip.Prefix][]enode.ID),
 		seqs:  make(map[string]number),
+		notes: make(map[string]note),
 		dirty: make(map[enode.ID]struct{}),
 	}
 	if db.log == nil {

@@ -102,9 +102,15 @@ func (db *DB) write(scores bool) error {
 			seqs[name] = num
 		}
 	}
+	notes := make(map[string][]byte)
+	for name, n := range db.notes {
+		if !n.stored || all {
+			notes[name] = n.value
+		}
+	}
 	db.dirty, db.all = make(map[enode.ID]struct{}), false
 	db.mu.Unlock()
-	if len(changes) == 0 && len(seqs) == 0 && !all {
+	if len(changes) == 0 && len(seqs) == 0 && len(notes) == 0 && !all {
 		return nil
 	}
 
@@ -137,6 +143,11 @@ func (db *DB) write(scores bool) error {
 					return err
 				}
 			}
+			for name, value := range notes {
+				if err := putNote(tx, name, value); err != nil {
+					return err
+				}
+			}
 			return nil
 		})
 	})
@@ -148,6 +159,9 @@ func (db *DB) write(scores bool) error {
 			if db.seqs[name].n == num.n {
 				db.seqs[name] = num
 			}
+		}
+		for name, value := range notes { // db.disk is held: no newer one has come
+			db.notes[name] = note{value: value, stored: true}
 		}
 		db.mu.Unlock()
 		return nil

@@ -1,7 +1,9 @@
 package peerset
 
 import (
+	"container/list"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -9,85 +11,63 @@ import (
 	"parley/internal/netaddr"
 )
 
-// redialAfter is how long a node is left alone after a dial, whatever its
-// outcome. It is a little longer than the time for which other clients refuse
-// repeated connections from one address.
-const redialAfter = 35 * time.Second
-
 const (
-	// settled is the age from which a connection counts as a success: what
-	// failed before no longer slows the next dial down.
-	settled = 30 * time.Second
+	maxTargets = 4096 // dynamic nodes whose last dial is remembered
 
-	maxCandidates = 256  // dynamic nodes waiting to be dialed
-	maxTargets    = 4096 // dynamic nodes whose last dial is remembered
+	// slow is the age from which a dial holds no dialed slot any more, only its
+	// place among those in flight: who has not answered by then seldom does. If it
+	// does after all and the slots are taken, Admit refuses it.
+	slow = 3 * time.Second
+
+	// probes is how many dynamic dials may be younger than that. What comes of them
+	// says whom to dial next, so more at once would only be more guesses.
+	probes = 8
 )
-
-// A Cause says why a dial failed or a peer was lost, as far as it matters for
-// when to try again.
-type Cause int
-
-// The causes.
-const (
-	CauseUnreachable      Cause = iota // no connection, or it broke
-	CauseTooManyPeers                  // the other side is full
-	CauseAlreadyConnected              // the other side has a connection with us
-	CauseUseless                       // wrong network, no shared capability, unexpected identity
-	CauseSelf                          // we dialed ourselves
-	CauseEnded                         // either side ended it on purpose
-)
-
-// pause returns how long to wait after the n-th failure in a row, n ≥ 1.
-func (c Cause) pause(n int, static, lower bool) time.Duration {
-	double := func(first, most time.Duration) time.Duration {
-		return min(first<<min(n-1, 16), most)
-	}
-	switch c {
-	case CauseTooManyPeers:
-		return double(5*time.Minute, 30*time.Minute)
-	case CauseAlreadyConnected:
-		// Two connections met and both ended. The sides wait for different times
-		// so that they do not meet again.
-		if lower {
-			return 9 * time.Second
-		}
-		return 4 * time.Second
-	case CauseUseless:
-		if static {
-			return double(redialAfter, 10*time.Minute)
-		}
-		return 24 * time.Hour
-	case CauseSelf:
-		return time.Hour
-	case CauseEnded:
-		return double(redialAfter, 5*time.Minute)
-	}
-	return double(redialAfter, 10*time.Minute)
-}
 
 // A dialer knows the nodes to be dialed.
 type dialer struct {
-	static     []ID // in the order in which they were added
-	targets    map[ID]*target
-	order      []ID // of the dynamic targets, oldest first
-	candidates []ID // dynamic targets waiting to be dialed
-	inFlight   int
-	dynamic    int // of inFlight, those that take a dialed slot
+	static  []ID // in the order in which they were added
+	targets map[ID]*target
+	recent  list.List // IDs of the dynamic targets, the one that was heard of longest ago first
+	queues  []*queue  // in the order in which the sources were first heard of
+	flying  []*target // dials in flight, oldest first
+	rests   rests
+	x       experience
+
+	exploring bool      // the next dynamic dial
+	opened    time.Time // when a slot was freed or a dynamic dial began
 }
 
 type target struct {
 	node     *enode.Node
+	addrs    []netip.Addr // at which it might be dialed
+	net      netip.Prefix // under which experience with it is kept; zero if none is
+	source   Source
+	place    *list.Element // in dialer.recent; nil if static
 	static   bool
 	waiting  bool // among the candidates
+	offered  time.Time
 	dialing  bool
-	dynamic  bool // the dial in flight takes a dialed slot
+	dynamic  bool         // the dial in flight takes a dialed slot
+	held     []netip.Addr // addresses that the dial in flight counts in Set.crowd
 	began    time.Time
+	guessed  features // what the last dynamic dial was chosen by
+	past     past
 	failures int
 	next     time.Time // not to be dialed before
 	barred   error     // why it cannot be dialed at all, as last noted
 }
 
-func newDialer() dialer { return dialer{targets: make(map[ID]*target)} }
+func newDialer() dialer {
+	return dialer{targets: make(map[ID]*target), rests: make(rests), x: newExperience()}
+}
+
+// know takes over what is known of the node.
+func (t *target) know(n *enode.Node) { t.node, t.addrs, t.net = n, addrsOf(n), netOf(n) }
+
+func (t *target) features(now time.Time) features {
+	return features{source: t.source, net: t.net, class: t.past.class(now)}
+}
 
 // AddStatic adds a node that is to be kept connected. A node that is known
 // already gets its new endpoints and is dialed without waiting further.
@@ -106,14 +86,15 @@ func (s *Set) AddStatic(now time.Time, n *enode.Node) error {
 		s.befriend(t.node, -1)
 	} else {
 		d.static = append(d.static, id)
-		d.order = without(d.order, id)
-		if t.waiting {
-			d.candidates = without(d.candidates, id)
-			t.waiting = false
+		if t.place != nil {
+			d.recent.Remove(t.place)
+			t.place = nil
 		}
+		d.unqueue(id, t)
 	}
 	s.befriend(n, +1)
-	t.node, t.static, t.barred = n, true, nil
+	t.know(n)
+	t.static, t.source, t.barred = true, SourceStatic, nil
 	t.failures = 0
 	t.next = now
 	if ep, ok := n.TCPEndpoint(); !ok || !netaddr.Exempt(ep.Addr()) {
@@ -130,9 +111,10 @@ func (s *Set) RemoveStatic(id ID) {
 		return
 	}
 	s.befriend(t.node, -1)
-	d.static = without(d.static, id)
-	t.static = false
-	d.order = append(d.order, id)
+	d.static = slices.DeleteFunc(d.static, func(x ID) bool { return x == id })
+	t.static, t.source = false, SourceOther
+	t.place = d.recent.PushBack(id)
+	d.trim()
 }
 
 // Static reports whether a node is to be kept connected.
@@ -141,84 +123,40 @@ func (s *Set) Static(id ID) bool {
 	return t != nil && t.static
 }
 
+// StaticNodes returns the static nodes in the order in which they were added.
+func (s *Set) StaticNodes() []*enode.Node {
+	nodes := make([]*enode.Node, 0, len(s.dialer.static))
+	for _, id := range s.dialer.static {
+		nodes = append(nodes, s.dialer.targets[id].node)
+	}
+	return slices.Clip(nodes)
+}
+
 // Learn notes the addresses that a static node's host name was resolved to.
 func (s *Set) Learn(n *enode.Node) {
 	if t := s.dialer.targets[n.ID()]; t != nil && t.static {
 		s.befriend(t.node, -1)
 		s.befriend(n, +1)
-		t.node = n
+		t.know(n)
 	}
 }
 
-// Wanted returns how many more candidates are of use now.
-func (s *Set) Wanted() int {
-	d := &s.dialer
-	free := s.limits.Dialed - s.dialed - d.dynamic
-	if free <= 0 || s.competing() >= s.limits.Peers {
-		return 0
-	}
-	return max(0, min(2*free, maxCandidates)-len(d.candidates))
-}
+// Resolvable says whether a static node of which only the key is known can be
+// found when it is dialed.
+func (s *Set) Resolvable(yes bool) { s.resolvable = yes }
 
-// Offer adds a candidate for a dial, or says why it is of no use. What it says
-// about a node that was refused is kept for Explain.
-func (s *Set) Offer(now time.Time, n *enode.Node, filtered error) error {
-	gate, err := s.offer(now, n, filtered)
-	if err != nil && gate != "" {
-		s.Note(n.ID(), Verdict{Time: now, Gate: gate, Err: err})
-	}
-	return err
-}
+// Pause stops NextDial from giving out nodes, static ones too, or lets it go on.
+// Dials in flight and peers stay.
+func (s *Set) Pause(yes bool) { s.paused = yes }
 
-func (s *Set) offer(now time.Time, n *enode.Node, filtered error) (Gate, error) {
-	d := &s.dialer
-	t := d.targets[n.ID()]
-	switch {
-	case n.ID() == s.self:
-		return "", ErrSelf
-	case s.Connected(n.ID()):
-		return "", ErrAlreadyConnected
-	case t != nil && (t.dialing || t.waiting || t.static):
-		return "", ErrAlreadyDialing
-	case filtered != nil:
-		return GateRecord, filtered
-	}
-	if gate, err := s.dialable(n); err != nil {
-		return gate, err
-	}
-	switch {
-	case t != nil && now.Before(t.next):
-		return "", ErrTooSoon
-	case len(d.candidates) >= maxCandidates:
-		return "", ErrQueueFull
-	}
-	if t == nil {
-		t = &target{}
-		d.targets[n.ID()] = t
-		d.order = append(d.order, n.ID())
-		d.trim()
-	}
-	t.node, t.waiting = n, true
-	d.candidates = append(d.candidates, n.ID())
-	return "", nil
-}
-
-// trim forgets the oldest dynamic targets that are neither waiting nor being
-// dialed.
-func (d *dialer) trim() {
-	for i := 0; len(d.order) > maxTargets && i < len(d.order); {
-		t := d.targets[d.order[i]]
-		if t.dialing || t.waiting {
-			i++
-			continue
-		}
-		delete(d.targets, d.order[i])
-		d.order = slices.Delete(d.order, i, i+1)
-	}
-}
+// Paused reports whether dialing is paused.
+func (s *Set) Paused() bool { return s.paused }
 
 // dialable reports why a node cannot be dialed at all.
-func (s *Set) dialable(n *enode.Node) (Gate, error) {
+func (s *Set) dialable(now time.Time, n *enode.Node, addrs []netip.Addr) (Gate, error) {
+	if err := s.banned(now, n.ID(), addrs...); err != nil {
+		return GateBan, err
+	}
 	if n.Hostname() != "" {
 		return "", nil // its address is looked up, and checked, when it is dialed
 	}
@@ -234,31 +172,50 @@ func (s *Set) dialable(n *enode.Node) (Gate, error) {
 	return "", nil
 }
 
-// Resolvable says whether a static node of which only the key is known can be
-// found when it is dialed.
-func (s *Set) Resolvable(yes bool) { s.resolvable = yes }
-
-// NextDial returns the node to dial now, static nodes first, and marks it as
-// being dialed; each is answered by Add or DialDone. If there is none, wake is
-// when to ask again, zero if only an event can change it.
+// NextDial returns the node to dial now, static nodes first and anchors after
+// them, and marks it as being dialed; each is answered by Add or DialDone. If
+// there is none, wake is when to ask again, zero if only an event can change it.
 func (s *Set) NextDial(now time.Time) (n *enode.Node, wake time.Time) {
-	d := &s.dialer
-	if d.inFlight >= s.limits.Pending {
+	if s.paused || s.InFlight() >= s.limits.Pending {
 		return nil, time.Time{}
 	}
-	for _, id := range d.static {
-		t := d.targets[id]
+	t, wake := s.nextStatic(now)
+	if t != nil {
+		s.begin(now, t, false)
+		return t.node, time.Time{}
+	}
+	t, other := s.nextCandidate(now)
+	if t != nil {
+		s.begin(now, t, true)
+		return t.node, time.Time{}
+	}
+	if !other.IsZero() {
+		wake = earlier(wake, other)
+	}
+	return nil, wake
+}
+
+func (s *Set) nextStatic(now time.Time) (next *target, wake time.Time) {
+	room := s.competing() < s.limits.Peers
+	if !room && s.limits.Peers > 0 {
+		_, room = s.bumped()
+	}
+	for _, id := range s.dialer.static {
+		t := s.dialer.targets[id]
 		if t.dialing || s.Connected(id) || id == s.self {
 			continue
 		}
-		gate, err := s.dialable(t.node)
-		if err == nil && s.trusted[id] == nil && s.competing() >= s.limits.Peers {
+		gate, err := s.dialable(now, t.node, t.addrs)
+		if err == nil && s.trusted[id] == nil && !room {
 			gate, err = GateQuota, ErrTooManyPeers
 		}
-		if !errors.Is(err, t.barred) { // say it once, until it changes
+		if !sameReason(err, t.barred) { // say it once, until it changes
 			if t.barred = err; err != nil {
 				s.Note(id, Verdict{Time: now, Gate: gate, Err: err})
 			}
+		}
+		if ban, ok := errors.AsType[*BanError](err); ok && !ban.Until.IsZero() {
+			wake = earlier(wake, ban.Until)
 		}
 		if err != nil {
 			continue
@@ -267,28 +224,32 @@ func (s *Set) NextDial(now time.Time) (n *enode.Node, wake time.Time) {
 			wake = earlier(wake, t.next)
 			continue
 		}
-		s.begin(now, t, false)
-		return t.node, time.Time{}
-	}
-	for len(d.candidates) > 0 && s.dialed+d.dynamic < s.limits.Dialed && s.competing() < s.limits.Peers {
-		id := d.candidates[0]
-		d.candidates = slices.Delete(d.candidates, 0, 1)
-		t := d.targets[id]
-		t.waiting = false
-		if s.Connected(id) || t.dialing {
-			continue
-		}
-		s.begin(now, t, true)
-		return t.node, time.Time{}
+		return t, time.Time{}
 	}
 	return nil, wake
 }
 
+func sameReason(a, b error) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Error() == b.Error()
+}
+
 func (s *Set) begin(now time.Time, t *target, dynamic bool) {
 	t.dialing, t.dynamic, t.began = true, dynamic, now
-	s.dialer.inFlight++
+	s.dialer.flying = append(s.dialer.flying, t)
+	s.funnel(t.source).Dialed++
+	t.guessed = features{}
+	for _, addr := range t.addrs {
+		if !netaddr.Exempt(addr) {
+			s.dialer.rests.until(now, netaddr.HostKey(addr), now.Add(redialAfter))
+		}
+	}
 	if dynamic {
-		s.dialer.dynamic++
+		t.held = t.addrs
+		s.crowd.count(+1, t.held...)
+		t.guessed = t.features(now)
+		s.dialer.spend(t.source)
+		s.dialer.opened = now
+		s.dialer.exploring = s.rng.IntN(explore) == 0
 	}
 }
 
@@ -303,25 +264,44 @@ func (s *Set) Begin(now time.Time, n *enode.Node) error {
 	case t != nil && t.dialing:
 		return ErrAlreadyDialing
 	case t == nil:
-		t = &target{node: n}
-		d.targets[n.ID()] = t
-		d.order = append(d.order, n.ID())
-		d.trim()
+		t = d.remember(n, SourceOther)
 	}
-	if t.waiting {
-		d.candidates = without(d.candidates, n.ID())
-		t.waiting = false
-	}
-	s.begin(now, t, !t.static)
+	d.unqueue(n.ID(), t)
+	s.begin(now, t, false)
 	return nil
 }
 
 // DialDone says that a dial did not lead to a peer.
 func (s *Set) DialDone(now time.Time, id ID, cause Cause) {
-	if t := s.dialer.end(id); t != nil {
-		t.failures++
-		t.rest(now, cause, id.Compare(s.self) < 0)
+	t := s.dialer.targets[id]
+	if t == nil || !t.dialing {
+		return
 	}
+	if t.dynamic {
+		switch {
+		case cause.failure():
+			s.dialer.x.learn(now, t.guessed, 0, 1)
+		case cause == CauseNoRoom:
+			s.dialer.x.learn(now, t.guessed, 1, 0)
+		}
+	}
+	t.past.dialed = true
+	if cause.failure() {
+		t.past.failed, t.past.cause = true, cause
+	}
+	if cause == CauseNoRoom {
+		t.past.failed, t.past.served = false, now
+	}
+	if cause == CauseDropped && !t.static {
+		for _, addr := range t.held {
+			s.dialer.rests.until(now, netaddr.NetKey(addr), now.Add(droppedAfter))
+		}
+	}
+	s.end(t)
+	if cause != CauseNoRoom {
+		t.failures++
+	}
+	t.rest(now, cause, id.Compare(s.self) < 0)
 }
 
 func (t *target) rest(now time.Time, cause Cause, lower bool) {
@@ -332,48 +312,69 @@ func (t *target) rest(now time.Time, cause Cause, lower bool) {
 	}
 }
 
-// end takes a dial out of those in flight. It returns nil if there was none.
-func (d *dialer) end(id ID) *target {
-	t := d.targets[id]
-	if t == nil || !t.dialing {
-		return nil
-	}
+// end takes a dial out of those in flight.
+func (s *Set) end(t *target) {
 	t.dialing = false
-	d.inFlight--
+	s.dialer.flying = slices.DeleteFunc(s.dialer.flying, func(x *target) bool { return x == t })
 	if t.dynamic {
 		t.dynamic = false
-		d.dynamic--
+		s.crowd.count(-1, t.held...)
+		t.held = nil
 	}
-	return t
 }
 
-// connected notes that id became a peer. A dial of ours that led to it is over;
+// succeeded notes that c became a peer. A dial of ours that led to it is over;
 // one that still runs beside an inbound connection ends by DialDone.
-func (d *dialer) connected(now time.Time, id ID, inbound bool) {
-	if !inbound {
-		d.end(id)
+func (s *Set) succeeded(now time.Time, c Conn) {
+	t := s.dialer.targets[c.ID]
+	if t == nil || c.Inbound || !t.dialing {
+		return
 	}
+	if t.dynamic {
+		s.dialer.x.learn(now, t.guessed, 1, 0)
+	}
+	t.past = past{dialed: true, served: now}
+	s.end(t)
 }
 
-// lost notes that the peer id is gone after the given time.
-func (d *dialer) lost(now time.Time, id ID, cause Cause, after time.Duration, lower bool) {
-	t := d.targets[id]
+// lost notes that the peer p, which was id, is gone.
+func (s *Set) lost(now time.Time, id ID, p *peer, cause Cause) {
+	t := s.dialer.targets[id]
 	if t == nil {
 		return
+	}
+	after := now.Sub(p.since)
+	if p.countsDialed {
+		s.dialer.opened = now
+		for _, q := range s.dialer.queues {
+			q.heard = now // from now on they are asked
+		}
+	}
+	if !p.inbound {
+		t.past.served = now
 	}
 	if after >= settled {
 		t.failures = 0
 		if cause == CauseUnreachable || cause == CauseEnded {
-			t.next = later(now.Add(2*time.Second), t.began, redialAfter)
+			pause := 2 * time.Second
+			if !t.static && cause == CauseEnded {
+				pause = endedAfter
+			}
+			t.next = later(now.Add(pause), t.began, redialAfter)
+			s.dialer.requeue(now, id, t)
 			return
 		}
+	} else if p.countsDialed && t.guessed.source != "" && cause.failure() {
+		// It had only looked like a success.
+		s.dialer.x.learn(now, t.guessed, -1, 1)
+		t.past.failed, t.past.cause, t.past.served = true, cause, time.Time{}
 	}
 	t.failures++
-	t.rest(now, cause, lower)
+	t.rest(now, cause, id.Compare(s.self) < 0)
 }
 
 // InFlight returns the number of dials in flight.
-func (s *Set) InFlight() int { return s.dialer.inFlight }
+func (s *Set) InFlight() int { return len(s.dialer.flying) }
 
 // later returns t, or since+d if that is later. A zero since does not count.
 func later(t, since time.Time, d time.Duration) time.Time {
@@ -389,8 +390,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func without(ids []ID, id ID) []ID {
-	return slices.DeleteFunc(ids, func(x ID) bool { return x == id })
 }

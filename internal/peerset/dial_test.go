@@ -2,6 +2,8 @@ package peerset
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -47,7 +49,7 @@ func TestNextDialBacksOff(t *testing.T) {
 		{CauseAlreadyConnected, []time.Duration{4 * time.Second, 4 * time.Second}},
 	} {
 		n := node(t, 1, "80.1.1.1:30303")
-		s := New(ID{}, roomy, netaddr.List{}) // lower than the node
+		s := New(ID{}, roomy, netaddr.List{}, rng(1)) // lower than the node
 		s.AddStatic(at, n)
 		now := at
 		for i, pause := range c.want {
@@ -71,7 +73,7 @@ func TestNextDialBacksOff(t *testing.T) {
 // short connection counts as a failure; one that lasted makes the slate clean.
 func TestRedialAfterConnection(t *testing.T) {
 	n := node(t, 1, "80.1.1.1:30303")
-	s := New(ID{}, roomy, netaddr.List{})
+	s := New(ID{}, roomy, netaddr.List{}, rng(1))
 	s.AddStatic(at, n)
 	dial(t, s, at)
 	add(t, s, at.Add(time.Second), n.ID(), "80.1.1.1:30303", false)
@@ -84,13 +86,13 @@ func TestRedialAfterConnection(t *testing.T) {
 	now := at.Add(37 * time.Second)
 	dial(t, s, now)
 	add(t, s, now, n.ID(), "80.1.1.1:30303", false)
-	if got := s.Explain(n.ID()).Failures; got != 1 {
+	if got := s.Explain(at, n.ID()).Failures; got != 1 {
 		t.Errorf("Failures = %d, want 1", got)
 	}
 	now = now.Add(time.Minute)
 	s.Remove(now, n.ID(), CauseUnreachable)
 	wantWake(t, s, now, now.Sub(at)+2*time.Second)
-	if got := s.Explain(n.ID()).Failures; got != 0 {
+	if got := s.Explain(at, n.ID()).Failures; got != 0 {
 		t.Errorf("Failures after a minute of connection = %d, want 0", got)
 	}
 }
@@ -102,64 +104,103 @@ func TestCrossedDialsPart(t *testing.T) {
 	}
 }
 
-// Candidates fill the dialed share and no more, and what is of no use is refused
-// with its reason.
-func TestOfferFillsTheDialedShare(t *testing.T) {
+// What is of no use is refused with its reason, and counted by source and gate.
+func TestOfferRefuses(t *testing.T) {
 	list, err := netaddr.ParseList("80.0.0.0/8")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(id(100), Limits{Peers: 10, Dialed: 2, Pending: 5}, list)
-	if got := s.Wanted(); got != 4 {
-		t.Errorf("Wanted = %d, want 4", got)
+	s := New(id(100), Limits{Peers: 10, Dialed: 2, Pending: 5}, list, rng(1))
+	add(t, s, at, node(t, 3, "").ID(), "80.3.1.1:1", true)
+	filtered, objection := errors.New("another fork"), errors.New("not one of ours")
+	if err := s.Offer(at, Candidate{Node: node(t, 2, "80.2.1.1:1"), Source: SourceV4}); err != nil {
+		t.Fatal(err)
 	}
-	filtered := errors.New("another fork")
+	if _, err := s.Ban(at, Ban{Net: netip.MustParsePrefix("80.9.0.0/16")}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
-		name     string
-		endpoint string
-		filtered error
-		want     error
+		name string
+		c    Candidate
+		want error
+		gate Gate
 	}{
-		{"no endpoint", "", nil, ErrNoEndpoint},
-		{"outside", "81.1.1.1:1", nil, ErrRestricted},
-		{"filtered", "80.1.1.1:1", filtered, filtered},
+		{"without endpoint", Candidate{Node: node(t, 99, "")}, ErrNoEndpoint, GateRecord},
+		{"outside", Candidate{Node: node(t, 99, "81.1.1.1:1")}, ErrRestricted, GateNetRestrict},
+		{"filtered", Candidate{Node: node(t, 99, "80.1.1.1:1"), Filtered: filtered}, filtered, GateRecord},
+		{"against the policy", Candidate{Node: node(t, 99, "80.1.1.1:1"), Policy: Opinion{Err: objection}}, objection, GatePolicy},
+		{"banned", Candidate{Node: node(t, 99, "80.9.1.1:1")}, ErrBanned, GateBan},
+		{"that waits", Candidate{Node: node(t, 2, "80.2.1.1:1")}, ErrAlreadyDialing, GateSource},
+		{"that is a peer", Candidate{Node: node(t, 3, "80.3.1.1:1")}, ErrAlreadyConnected, GateSource},
 	} {
-		if err := s.Offer(at, node(t, 99, c.endpoint), c.filtered); !errors.Is(err, c.want) {
+		c.c.Source = SourceV5
+		before := s.Funnels()[SourceV5].Refused[c.gate]
+		if err := s.Offer(at, c.c); !errors.Is(err, c.want) {
 			t.Errorf("Offer of a node %s = %v, want %v", c.name, err, c.want)
 		}
+		if got := s.Funnels()[SourceV5].Refused[c.gate]; got != before+1 {
+			t.Errorf("a node %s: %d refusals by %s, want %d", c.name, got, c.gate, before+1)
+		}
 	}
-	for i := range byte(4) {
-		if err := s.Offer(at, node(t, 1+i, "80.1.1.1:30303"), nil); err != nil {
+	if err := s.Offer(at, Candidate{Node: node(t, 4, "80.4.1.1:1"), Policy: Opinion{Err: objection, DryRun: true}}); err != nil {
+		t.Errorf("Offer with a dry run of the policy = %v, want nil", err)
+	}
+	if s.DryRuns() != 1 {
+		t.Errorf("DryRuns = %d, want 1", s.DryRuns())
+	}
+}
+
+// Candidates fill the dialed share and no more.
+func TestDialsFillTheShare(t *testing.T) {
+	s := New(id(100), Limits{Peers: 10, Dialed: 2, Pending: 50}, netaddr.List{}, rng(1))
+	if got := s.Wanted(at, SourceV4); got != minWaiting {
+		t.Errorf("Wanted = %d, want %d", got, minWaiting)
+	}
+	for i := range byte(minWaiting) {
+		if err := s.Offer(at, Candidate{Node: node(t, 1+i, fmt.Sprintf("80.1.%d.1:30303", i)), Source: SourceV4}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Offer(at, node(t, 1, "80.1.1.1:30303"), nil); !errors.Is(err, ErrAlreadyDialing) {
-		t.Errorf("Offer of a waiting candidate = %v, want ErrAlreadyDialing", err)
-	}
-	if got := s.Wanted(); got != 0 {
+	if got := s.Wanted(at, SourceV4); got != 0 {
 		t.Errorf("Wanted with enough candidates = %d, want 0", got)
 	}
-	first, second := dial(t, s, at), dial(t, s, at)
-	if n, _ := s.NextDial(at); n != nil {
-		t.Fatal("a third dynamic dial for two places")
+	if got := s.Wanted(at, SourceV5); got != minWaiting {
+		t.Errorf("Wanted of another source = %d, want %d", got, minWaiting)
 	}
+	first, second := dial(t, s, at), dial(t, s, at)
+	wantWake(t, s, at, slow) // then they hold no slot any more
 	s.DialDone(at, first, CauseUnreachable)
 	third := dial(t, s, at)
-	add(t, s, at, second, "80.1.1.1:30303", false)
-	add(t, s, at, third, "80.1.1.1:30303", false)
-	if n, _ := s.NextDial(at); n != nil {
+	now := at.Add(slow)
+	late := dial(t, s, now)
+	add(t, s, now, second, "80.1.201.1:30303", false)
+	add(t, s, now, third, "80.1.202.1:30303", false)
+	if n, _ := s.NextDial(now); n != nil {
 		t.Fatal("a dynamic dial although the share is full")
 	}
-	if s.InFlight() != 0 {
-		t.Errorf("InFlight = %d, want 0", s.InFlight())
+	if err := s.Admit(now, Conn{ID: late, Addr: addrPort("80.1.203.1:30303")}); !errors.Is(err, ErrTooManyPeers) {
+		t.Errorf("Admit of one dial too many = %v, want ErrTooManyPeers", err)
 	}
-	s.Remove(at, second, CauseEnded)
-	if n, _ := s.NextDial(at); n == nil {
+	s.DialDone(now, late, CauseNoRoom)
+	if s.InFlight() != 0 || s.Wanted(now, SourceV5) != 0 {
+		t.Errorf("InFlight = %d, Wanted = %d; want none", s.InFlight(), s.Wanted(now, SourceV5))
+	}
+	s.Remove(now, second, CauseEnded)
+	if n, _ := s.NextDial(now); n == nil {
 		t.Error("no dial although a place is free and a candidate waits")
 	}
-	if err := s.Offer(at, node(t, 1, "80.1.1.1:30303"), nil); !errors.Is(err, ErrTooSoon) && !errors.Is(err, ErrAlreadyDialing) {
-		t.Errorf("Offer of a node that just failed = %v, want ErrTooSoon", err)
+}
+
+// Paused, nobody is dialed and nobody wanted.
+func TestPause(t *testing.T) {
+	s := New(id(100), roomy, netaddr.List{}, rng(1))
+	s.AddStatic(at, node(t, 1, "80.1.1.1:30303"))
+	s.Pause(true)
+	if n, wake := s.NextDial(at); n != nil || !wake.IsZero() || s.Wanted(at, SourceV4) != 0 {
+		t.Errorf("NextDial while paused = %v, wake %v, Wanted = %d; want none", n, wake, s.Wanted(at, SourceV4))
 	}
+	s.Pause(false)
+	dial(t, s, at)
 }
 
 // A static node that cannot be dialed is explained once, not at every look.
@@ -168,7 +209,7 @@ func TestStaticThatCannotBeDialed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(id(100), roomy, list)
+	s := New(id(100), roomy, list, rng(1))
 	n := node(t, 1, "80.1.1.1:30303")
 	s.AddStatic(at, n)
 	for range 5 {
@@ -176,7 +217,7 @@ func TestStaticThatCannotBeDialed(t *testing.T) {
 			t.Fatal("a node outside the permitted networks is dialed")
 		}
 	}
-	vs := s.Explain(n.ID()).Verdicts
+	vs := s.Explain(at, n.ID()).Verdicts
 	if len(vs) != 1 || vs[0].Gate != GateNetRestrict || vs[0].Count != 1 {
 		t.Errorf("verdicts = %+v, want one of netrestrict", vs)
 	}
@@ -184,7 +225,7 @@ func TestStaticThatCannotBeDialed(t *testing.T) {
 
 // No more than Limits.Pending dials are in flight, and static nodes are bounded.
 func TestDialBounds(t *testing.T) {
-	s := New(ID{}, Limits{Peers: 50, Dialed: 25, Pending: 3}, netaddr.List{})
+	s := New(ID{}, Limits{Peers: 50, Dialed: 25, Pending: 3}, netaddr.List{}, rng(1))
 	for i := range byte(10) {
 		s.AddStatic(at, node(t, 1+i, "80.1.1.1:30303"))
 	}
@@ -202,17 +243,23 @@ func TestDialBounds(t *testing.T) {
 	}
 }
 
-// What is remembered of dynamic nodes is bounded.
+// What is remembered of dynamic nodes is bounded, and what waits is not forgotten.
 func TestTargetsAreBounded(t *testing.T) {
-	s := New(ID{}, roomy, netaddr.List{})
-	base := node(t, 1, "80.1.1.1:30303")
+	s := New(ID{}, roomy, netaddr.List{}, rng(1))
+	first := node(t, 1, "80.1.1.1:30303")
+	if err := s.Offer(at, Candidate{Node: first, Source: SourceDNS}); err != nil {
+		t.Fatal(err)
+	}
+	d := &s.dialer
 	for i := range 3 * maxTargets {
 		id := ID{0: 9, 1: byte(i >> 16), 2: byte(i >> 8), 3: byte(i)}
-		s.dialer.targets[id] = &target{node: base}
-		s.dialer.order = append(s.dialer.order, id)
-		s.dialer.trim()
+		d.targets[id] = &target{node: first, place: d.recent.PushBack(id)}
+		d.trim()
 	}
-	if n := len(s.dialer.targets); n != maxTargets {
-		t.Errorf("%d nodes are remembered, want %d", n, maxTargets)
+	if n := len(d.targets); n != maxTargets || d.recent.Len() != n {
+		t.Errorf("%d nodes are remembered, %d in order; want %d", n, d.recent.Len(), maxTargets)
+	}
+	if got := dial(t, s, at); got != first.ID() {
+		t.Errorf("NextDial = %v, want the candidate that waited", got)
 	}
 }

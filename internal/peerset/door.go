@@ -80,12 +80,24 @@ type Entry struct {
 //
 // When all slots are taken, the oldest connection that has sent nothing gives
 // way: silence is free for the other side, a slot is not.
-func (s *Set) Accept(now time.Time, addr netip.AddrPort) (Entry, Gate, error) {
+//
+// A ban does not hold for the address of a static or trusted node: Admit asks
+// again when the other side has proved who it is.
+func (s *Set) Accept(now time.Time, addr netip.AddrPort, policy Opinion) (Entry, Gate, error) {
 	d := &s.door
 	ip := netaddr.Normalize(addr.Addr())
+	s.funnel(SourceInbound).Offered++
 	if s.Restricted(ip) {
 		s.Count(GateNetRestrict)
 		return Entry{}, GateNetRestrict, ErrRestricted
+	}
+	if err := s.bannedAddr(now, ip); err != nil && s.friends[ip] == 0 {
+		s.Count(GateBan)
+		return Entry{}, GateBan, err
+	}
+	if err := s.objection(policy); err != nil {
+		s.Count(GatePolicy)
+		return Entry{}, GatePolicy, err
 	}
 	public := !netaddr.Exempt(ip) && s.friends[ip] == 0
 	host := netaddr.HostKey(ip)
@@ -110,6 +122,7 @@ func (s *Set) Accept(now time.Time, addr netip.AddrPort) (Entry, Gate, error) {
 		use(d.hosts, host).pending++
 		use(d.nets, netaddr.NetKey(ip)).pending++
 	}
+	s.funnel(SourceInbound).Connected++
 	d.last++
 	e.Ticket = d.last
 	d.pending[d.last] = d.order.PushBack(&visitor{ticket: d.last, addr: ip, public: public, silent: true})

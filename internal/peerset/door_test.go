@@ -13,7 +13,7 @@ import (
 // accept asks for one address and returns the entry, failing on a refusal.
 func accept(t *testing.T, s *Set, now time.Time, addr string) Entry {
 	t.Helper()
-	e, gate, err := s.Accept(now, addrPort(addr))
+	e, gate, err := s.Accept(now, addrPort(addr), Opinion{})
 	if err != nil {
 		t.Fatalf("Accept(%s) = %s: %v", addr, gate, err)
 	}
@@ -26,7 +26,7 @@ func TestAcceptHistory(t *testing.T) {
 	s := newSet(Limits{Peers: 100, Dialed: 10, Pending: 50})
 	s.Leave(accept(t, s, at, "80.1.1.1:1000").Ticket)
 	for _, form := range []string{"80.1.1.1:2000", "[::ffff:80.1.1.1]:3000"} {
-		if _, gate, err := s.Accept(at.Add(29*time.Second), addrPort(form)); gate != GateHistory || !errors.Is(err, ErrTooSoon) {
+		if _, gate, err := s.Accept(at.Add(29*time.Second), addrPort(form), Opinion{}); gate != GateHistory || !errors.Is(err, ErrTooSoon) {
 			t.Errorf("Accept(%s) after 29s = %s, %v; want history, ErrTooSoon", form, gate, err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestAcceptHistory(t *testing.T) {
 		s.Leave(e.Ticket)
 	}
 	now = now.Add(inboundAfter)
-	if _, gate, err := s.Accept(now, addrPort("80.1.1.1:9")); gate != GateQuota || !errors.Is(err, ErrTooManyFromHost) {
+	if _, gate, err := s.Accept(now, addrPort("80.1.1.1:9"), Opinion{}); gate != GateQuota || !errors.Is(err, ErrTooManyFromHost) {
 		t.Errorf("Accept beside %d peers of one address = %s, %v; want quota, ErrTooManyFromHost", maxPeersHost, gate, err)
 	}
 	s.Remove(now, id(0), CauseEnded)
@@ -61,7 +61,7 @@ func TestAcceptByNetwork(t *testing.T) {
 		s := newSet(Limits{Peers: 100, Dialed: 10, Pending: 1000})
 		in := 0
 		for i := range 200 {
-			if _, _, err := s.Accept(at, addrPort(c.addr(i))); err == nil {
+			if _, _, err := s.Accept(at, addrPort(c.addr(i)), Opinion{}); err == nil {
 				in++
 			}
 		}
@@ -84,7 +84,7 @@ func TestAcceptExempt(t *testing.T) {
 			s.Heard(e.Ticket)
 		}
 	}
-	if _, gate, err := s.Accept(at, addrPort("127.0.0.1:1")); gate != GateQuota || !errors.Is(err, ErrTooManyPending) {
+	if _, gate, err := s.Accept(at, addrPort("127.0.0.1:1"), Opinion{}); gate != GateQuota || !errors.Is(err, ErrTooManyPending) {
 		t.Errorf("Accept of the 41st handshake = %s, %v; want quota, ErrTooManyPending", gate, err)
 	}
 }
@@ -136,7 +136,7 @@ func TestAcceptStateIsBounded(t *testing.T) {
 	for i := range 100_000 {
 		now = now.Add(time.Millisecond / 10)
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(60 + i>>18), byte(i >> 10), byte(i >> 2), byte(i)}), 1)
-		if e, _, err := s.Accept(now, addr); err == nil {
+		if e, _, err := s.Accept(now, addr, Opinion{}); err == nil {
 			s.Leave(e.Ticket)
 		}
 	}
@@ -153,9 +153,9 @@ func TestAcceptRestricted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(id(100), Limits{Peers: 10, Dialed: 5, Pending: 10}, list)
+	s := New(id(100), Limits{Peers: 10, Dialed: 5, Pending: 10}, list, rng(1))
 	accept(t, s, at, "10.1.2.3:1")
-	if _, gate, err := s.Accept(at, addrPort("80.1.1.1:1")); gate != GateNetRestrict || !errors.Is(err, ErrRestricted) {
+	if _, gate, err := s.Accept(at, addrPort("80.1.1.1:1"), Opinion{}); gate != GateNetRestrict || !errors.Is(err, ErrRestricted) {
 		t.Errorf("Accept from outside = %s, %v; want netrestrict, ErrRestricted", gate, err)
 	}
 }
@@ -168,7 +168,7 @@ func BenchmarkAccept(b *testing.B) {
 		i++
 		now = now.Add(time.Microsecond)
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(60 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)}), 1)
-		if e, _, err := s.Accept(now, addr); err == nil {
+		if e, _, err := s.Accept(now, addr, Opinion{}); err == nil {
 			s.Leave(e.Ticket)
 		}
 	}

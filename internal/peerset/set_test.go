@@ -3,6 +3,7 @@ package peerset
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -30,16 +31,19 @@ func node(t testing.TB, n byte, endpoint string) *enode.Node {
 	return enode.NewV4(key.Public(), ep.Addr(), ep.Port(), 0)
 }
 
+// rng returns a random source that depends only on the seed.
+func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
+
 func id(n byte) ID { return ID{31: n} }
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-func newSet(limits Limits) *Set { return New(id(100), limits, netaddr.List{}) }
+func newSet(limits Limits) *Set { return New(id(100), limits, netaddr.List{}, rng(1)) }
 
 // add enters a peer and fails the test if it is refused.
 func add(t *testing.T, s *Set, now time.Time, id ID, addr string, inbound bool) {
 	t.Helper()
-	if _, err := s.Add(now, id, addrPort(addr), inbound); err != nil {
+	if _, err := s.Add(now, Conn{ID: id, Addr: addrPort(addr), Inbound: inbound}); err != nil {
 		t.Fatalf("Add(%v) = %v", id, err)
 	}
 }
@@ -67,13 +71,13 @@ func TestAdmitKeepsTheShares(t *testing.T) {
 		{"self", id(100), true, ErrSelf},
 		{"self, dialed", id(100), false, ErrSelf},
 	} {
-		if err := s.Admit(at, c.id, c.inbound); !errors.Is(err, c.want) {
+		if err := s.Admit(at, Conn{ID: c.id, Inbound: c.inbound}); !errors.Is(err, c.want) {
 			t.Errorf("%s: Admit = %v, want %v", c.name, err, c.want)
 		}
 	}
 	add(t, s, at, id(3), "10.0.0.3:1", false)
 	add(t, s, at, id(4), "10.0.0.4:1", false)
-	if err := s.Admit(at, id(5), false); !errors.Is(err, ErrTooManyPeers) {
+	if err := s.Admit(at, Conn{ID: id(5), Inbound: false}); !errors.Is(err, ErrTooManyPeers) {
 		t.Errorf("Admit of a fifth peer = %v, want ErrTooManyPeers", err)
 	}
 	add(t, s, at, trusted.ID(), "10.0.0.50:1", true)
@@ -82,11 +86,11 @@ func TestAdmitKeepsTheShares(t *testing.T) {
 	}
 	// A trusted node holds none of the places: who loses the right competes.
 	s.Remove(at, id(4), CauseEnded)
-	if err := s.Admit(at, id(5), false); err != nil {
+	if err := s.Admit(at, Conn{ID: id(5), Inbound: false}); err != nil {
 		t.Errorf("Admit beside a trusted peer = %v, want a place", err)
 	}
 	s.Untrust(trusted.ID())
-	if err := s.Admit(at, id(5), false); !errors.Is(err, ErrTooManyPeers) {
+	if err := s.Admit(at, Conn{ID: id(5), Inbound: false}); !errors.Is(err, ErrTooManyPeers) {
 		t.Errorf("Admit beside a peer no longer trusted = %v, want ErrTooManyPeers", err)
 	}
 }
@@ -132,9 +136,10 @@ func TestSimultaneousConnections(t *testing.T) {
 		{self: low, other: high, firstInbound: true, after: 5 * time.Second, replaced: false},
 		{self: high, other: low, firstInbound: false, after: 5 * time.Second, replaced: false},
 	} {
-		s := New(c.self, Limits{Peers: 10, Dialed: 5, Pending: 10}, netaddr.List{})
+		s := New(c.self, Limits{Peers: 10, Dialed: 5, Pending: 10}, netaddr.List{}, rng(1))
 		add(t, s, at, c.other, "10.0.0.1:1", c.firstInbound)
-		replaced, err := s.Add(at.Add(c.after), c.other, addrPort("10.0.0.1:2"), !c.firstInbound)
+		added, err := s.Add(at.Add(c.after), Conn{ID: c.other, Addr: addrPort("10.0.0.1:2"), Inbound: !c.firstInbound})
+		replaced := added.Replaced
 		if replaced != c.replaced || (err == nil) != c.replaced {
 			t.Errorf("self low %v, first inbound %v, after %v: Add = %v, %v; want replaced %v",
 				c.self == low, c.firstInbound, c.after, replaced, err, c.replaced)
@@ -144,9 +149,9 @@ func TestSimultaneousConnections(t *testing.T) {
 		}
 	}
 	// Two connections in the same direction never replace each other.
-	s := New(low, Limits{Peers: 10, Dialed: 5, Pending: 10}, netaddr.List{})
+	s := New(low, Limits{Peers: 10, Dialed: 5, Pending: 10}, netaddr.List{}, rng(1))
 	add(t, s, at, high, "10.0.0.1:1", true)
-	if err := s.Admit(at, high, true); !errors.Is(err, ErrAlreadyConnected) {
+	if err := s.Admit(at, Conn{ID: high, Inbound: true}); !errors.Is(err, ErrAlreadyConnected) {
 		t.Errorf("Admit of a second inbound connection = %v, want ErrAlreadyConnected", err)
 	}
 }
@@ -167,7 +172,7 @@ func TestStoriesAreBounded(t *testing.T) {
 	if n := len(s.book.stories); n > maxStories {
 		t.Errorf("%d stories are kept, want at most %d", n, maxStories)
 	}
-	if got := s.Explain(static.ID()).Verdicts; len(got) != 1 || got[0].Gate != GateDial {
+	if got := s.Explain(at, static.ID()).Verdicts; len(got) != 1 || got[0].Gate != GateDial {
 		t.Errorf("the static node's verdicts = %v, want its one dial", got)
 	}
 	if got := s.Refused()[GateQuota]; got != 60_000 {
@@ -180,7 +185,7 @@ func TestStoriesAreBounded(t *testing.T) {
 			s.Note(static.ID(), Verdict{Time: at.Add(time.Duration(i) * time.Minute), Gate: GateDial, Err: fmt.Errorf("error %d", i)})
 		}
 	}
-	vs := s.Explain(static.ID()).Verdicts
+	vs := s.Explain(at, static.ID()).Verdicts
 	if len(vs) != storyLength || vs[0].Err.Error() != "error 24" || vs[0].Count != 5 {
 		t.Errorf("%d verdicts from %v ×%d, want %d from error 24 ×5", len(vs), vs[0].Err, vs[0].Count, storyLength)
 	}

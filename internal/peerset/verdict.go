@@ -19,6 +19,7 @@ const (
 	GateHistory     Gate = "history"
 	GateQuota       Gate = "quota"
 	GateBan         Gate = "ban"
+	GatePolicy      Gate = "policy"
 	GateDial        Gate = "dial"
 	GateRLPx        Gate = "rlpx"
 	GateHello       Gate = "hello"
@@ -56,6 +57,8 @@ type book struct {
 	stories map[ID]*list.Element // of *story
 	recent  list.List            // least recently noted first
 	refused map[Gate]uint64
+	funnels map[Source]*Funnel
+	dryRun  uint64 // what the policy would have refused
 }
 
 type story struct {
@@ -64,13 +67,12 @@ type story struct {
 }
 
 func newBook() book {
-	return book{stories: make(map[ID]*list.Element), refused: make(map[Gate]uint64)}
+	return book{stories: make(map[ID]*list.Element), refused: make(map[Gate]uint64), funnels: make(map[Source]*Funnel)}
 }
 
 // note adds v to the story of id. Stories for which keep is true are not given
 // up for new ones.
 func (b *book) note(id ID, v Verdict, keep func(ID) bool) {
-	b.refused[v.Gate]++
 	v.First, v.Count = v.Time, 1
 
 	e := b.stories[id]
