@@ -13,10 +13,10 @@ const (
 	// that at the latest, and a gateway is not asked often.
 	leaseTime = time.Hour
 
-	// holdTime is how long what was known is told although it could not be
-	// confirmed. A gateway that restarts, or tells nonsense meanwhile, does not
+	// holdTime is how long what was known is told although it cannot be confirmed
+	// any more. A gateway that restarts, or tells nonsense meanwhile, does not
 	// change the record.
-	holdTime = 10*time.Minute + time.Second
+	holdTime = 10 * time.Minute
 
 	// gatewayInterval is the time between two checks with a gateway. It has to
 	// be short enough to have mappings back 2 minutes after a restart.
@@ -68,12 +68,13 @@ type outlook struct {
 
 	via    string
 	addr   netip.Addr
-	seen   time.Time // when addr was last confirmed
-	leases []lease   // one for each port
+	doubt  doubt
+	leases []lease // one for each port
 
-	err      error // the first of this check
-	answered bool  // somebody did, ever
-	failures int   // checks in a row that nobody answered
+	began    time.Time // this check
+	err      error     // the first of this check
+	answered bool      // somebody did, ever
+	failures int       // checks in a row that nobody answered
 	wake     time.Time
 }
 
@@ -81,7 +82,24 @@ type lease struct {
 	external uint16 // 0 means none
 	renew    time.Time
 	expires  time.Time // zero means never
-	seen     time.Time // when it was last confirmed
+	doubt    doubt
+}
+
+// A doubt is since when something could not be confirmed.
+type doubt struct {
+	confirmed time.Time // the last time
+	since     time.Time // the first check after that; zero if there was none
+}
+
+// held reports whether something is to be told at the end of a check.
+func (d *doubt) held(began, now time.Time) bool {
+	switch {
+	case !d.confirmed.Before(began):
+		d.since = time.Time{}
+	case d.since.IsZero():
+		d.since = now
+	}
+	return d.since.IsZero() || now.Sub(d.since) <= holdTime
 }
 
 func newOutlook(v6 bool, ports []Port) *outlook {
@@ -89,7 +107,7 @@ func newOutlook(v6 bool, ports []Port) *outlook {
 }
 
 // begin starts a check.
-func (o *outlook) begin() { o.err = nil }
+func (o *outlook) begin(now time.Time) { o.began, o.err = now, nil }
 
 // problem notes what went wrong in this check; the first counts.
 func (o *outlook) problem(err error) {
@@ -106,7 +124,7 @@ func (o *outlook) learned(now time.Time, via string, addr netip.Addr) {
 		o.problem(&AddressError{Addr: addr, Via: via})
 		return
 	}
-	o.addr, o.seen = netaddr.Normalize(addr), now
+	o.addr, o.doubt.confirmed = netaddr.Normalize(addr), now
 }
 
 // usable reports whether addr can be the external address.
@@ -143,11 +161,11 @@ func (o *outlook) suggest(i int) uint16 {
 }
 
 // confirmed notes that the gateway still has the mapping of port i.
-func (o *outlook) confirmed(now time.Time, i int) { o.leases[i].seen = now }
+func (o *outlook) confirmed(now time.Time, i int) { o.leases[i].doubt.confirmed = now }
 
 // granted takes in that the gateway maps port i.
 func (o *outlook) granted(now time.Time, i int, g grant) {
-	l := lease{external: g.external, seen: now}
+	l := lease{external: g.external, doubt: doubt{confirmed: now}}
 	half := min(g.lease, leaseTime) / 2
 	if g.lease == 0 {
 		half = leaseTime / 2
@@ -161,12 +179,12 @@ func (o *outlook) granted(now time.Time, i int, g grant) {
 // end ends a check: it forgets what could not be confirmed for too long, and
 // decides when the next check is. A check fails if nobody answered.
 func (o *outlook) end(now time.Time, failed bool) {
-	if now.Sub(o.seen) >= holdTime {
+	if !o.doubt.held(o.began, now) {
 		o.addr = netip.Addr{}
 	}
-	for i, l := range o.leases {
-		if now.Sub(l.seen) >= holdTime {
-			o.leases[i] = lease{}
+	for i := range o.leases {
+		if l := &o.leases[i]; l.external != 0 && !l.doubt.held(o.began, now) {
+			*l = lease{}
 		}
 	}
 	if failed {

@@ -199,7 +199,7 @@ func (s *side) move() {
 // answers in.
 func (s *side) check(ctx context.Context) {
 	o := s.outlook
-	o.begin()
+	o.begin(time.Now())
 	failed := s.ask(ctx)
 	o.end(time.Now(), failed)
 }
