@@ -46,11 +46,14 @@ type home struct {
 	faults   map[string]int  // UPnP error code by action
 	permanent, samePort,
 	version1 bool
+	deaf     func(b []byte) bool                                                   // packets of NAT-PMP and PCP that are not answered
+	old      bool                                                                  // speaks NAT-PMP alone, and not PCP
+	mute     bool                                                                  // does not answer searches
 	location string                                                                // of the description; empty means the right one
 	control  string                                                                // URL in the description; empty means the right one
 	describe http.Handler                                                          // instead of the description
 	ssdp     func(from net.Addr, reply func(from *simnet.PacketConn, text string)) // before the answer
-	spoof    func(to net.Addr)                                                     // before each answer of PMP and PCP
+	spoof    func(gateway *simnet.PacketConn, to net.Addr)                         // before each answer of PMP and PCP
 	searches int
 	requests []string // "15:04:05 what"
 
@@ -205,10 +208,15 @@ func (h *home) control5351(c *simnet.PacketConn, b []byte, from net.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.spoof != nil {
-		h.spoof(from)
+		h.spoof(c, from)
+	}
+	if h.deaf != nil && h.deaf(b) {
+		return
 	}
 	var reply []byte
 	switch {
+	case h.old && b[0] == 2: // appendix A of RFC 6887
+		reply = h.stamp([]byte{0, 128 | b[1], 0, 1})
 	case len(b) == 2 && b[0] == 0 && b[1] == 0:
 		reply = h.pmpAddress()
 	case len(b) == 12 && b[0] == 0:
@@ -310,6 +318,9 @@ func (h *home) answerSearch(from *simnet.PacketConn, b []byte, to net.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.searches++
+	if h.mute {
+		return
+	}
 	if h.ssdp != nil {
 		h.ssdp(to, func(c *simnet.PacketConn, text string) {
 			if c == nil {
