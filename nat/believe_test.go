@@ -99,7 +99,10 @@ func TestNone(t *testing.T) {
 	inHome(t, func(t *testing.T, h *home) {
 		d := h.run("none")
 		wait(time.Hour)
-		if d.last(); len(d.states) != 0 || len(h.requests) != 0 || h.searches != 0 {
+		d.last()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if len(d.states) != 0 || len(h.requests) != 0 || h.searches != 0 {
 			t.Errorf("none tells %v and asks %v", d.states, h.requests)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -462,6 +463,26 @@ func (h *home) mapped(protocol string, external uint16) string {
 		return ""
 	}
 	return fmt.Sprintf("%s:%d", r.client, r.internal)
+}
+
+// rows returns the mappings of the router, as "tcp 30303 192.168.1.2", in order.
+func (h *home) rows() (list []string) {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, r := range h.table {
+		list = append(list, key+" "+r.client)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// connected returns how many connections the rogue got.
+func (h *home) connected() int {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rogueTCP
 }
 
 // A seen is a State and when it was told.

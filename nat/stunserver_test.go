@@ -7,31 +7,29 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/internal/simnet"
 )
 
-// A stunServer is a server on the Internet that answers as told.
-type stunServer struct {
-	host   *simnet.Host
-	answer func(request []byte) [][]byte
-}
-
 // stunServers adds servers at 45.0.0.1, 45.0.0.2 and so on, port 3478, and
-// returns the method that asks them.
+// returns the method that asks them. Each answers with what its function returns,
+// which holds mu.
 func (h *home) stunServers(answers ...func(request []byte) [][]byte) string {
 	var names []string
 	for i, answer := range answers {
-		s := &stunServer{host: h.net.Host(netip.AddrFrom4([4]byte{45, 0, 0, byte(i + 1)})), answer: answer}
-		c := h.packets(s.host, 3478)
+		c := h.packets(h.net.Host(netip.AddrFrom4([4]byte{45, 0, 0, byte(i + 1)})), 3478)
 		h.serving.Go(func() {
 			h.serve(c, func(c *simnet.PacketConn, b []byte, from net.Addr) {
 				if len(b) != 20 || b[0] != 0 || b[1] != 1 || binary.BigEndian.Uint32(b[4:]) != 0x2112a442 {
 					h.t.Errorf("STUN server %d got %x", i+1, b)
 					return
 				}
-				for _, reply := range s.answer(b) {
+				h.mu.Lock()
+				replies := answer(b)
+				h.mu.Unlock()
+				for _, reply := range replies {
 					c.WriteTo(reply, from)
 				}
 			})
@@ -175,6 +173,7 @@ func TestK4RandomID(t *testing.T) {
 		d := h.run(h.stunServers(note, note, note))
 		wait(3 * time.Second)
 		d.stop()
+		h.mu.Lock()
 		if len(ids) != 3 {
 			t.Errorf("%d different IDs, want 3", len(ids))
 		}
@@ -183,23 +182,15 @@ func TestK4RandomID(t *testing.T) {
 				t.Errorf("ID %x was sent %d times, want 4", id, n)
 			}
 		}
-		e := h.run(h.stunServersAgain(1))
+		h.mu.Unlock()
+		h.run("stun:45.0.0.1:3478")
 		wait(time.Second)
-		e.stop()
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if len(ids) != 4 {
 			t.Errorf("%d different IDs after another question, want 4", len(ids))
 		}
 	})
-}
-
-// stunServersAgain returns the method that asks the first n servers that are
-// there.
-func (h *home) stunServersAgain(n int) string {
-	var names []string
-	for i := range n {
-		names = append(names, fmt.Sprintf("45.0.0.%d:3478", i+1))
-	}
-	return "stun:" + strings.Join(names, ",")
 }
 
 // Of many servers three are asked, not always the same; one host with two names
@@ -217,6 +208,9 @@ func TestK4Choice(t *testing.T) {
 		d := h.run(h.stunServers(servers...))
 		wait(4*time.Hour - time.Second)
 		d.stop()
+		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		total := 0
 		for i, n := range count {
 			if total += n; n == 0 {
