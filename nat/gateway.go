@@ -17,7 +17,7 @@ type pmpGateway struct {
 
 func (g *pmpGateway) external(ctx context.Context) (addr netip.Addr, lost bool, err error) {
 	var seconds uint32
-	err = ask(ctx, g.net, g.server, appendPMPAddress(nil), func(b []byte) (err error) {
+	err = ask(ctx, g.net, netip.AddrPort{}, g.server, appendPMPAddress(nil), func(b []byte) (err error) {
 		addr, seconds, err = parsePMPAddress(b)
 		return err
 	})
@@ -52,7 +52,7 @@ func (g *pmpGateway) remove(ctx context.Context, p Port, _ uint16) error {
 }
 
 func (g *pmpGateway) request(ctx context.Context, want pmpMapping) (got pmpMapping, err error) {
-	err = ask(ctx, g.net, g.server, appendPMPMap(nil, want), func(b []byte) (err error) {
+	err = ask(ctx, g.net, netip.AddrPort{}, g.server, appendPMPMap(nil, want), func(b []byte) (err error) {
 		got, _, err = parsePMPMap(b, want)
 		return err
 	})
@@ -68,22 +68,60 @@ type pcpGateway struct {
 	epoch  epoch
 
 	assigned map[Port]netip.AddrPort // by the gateway
+	fresh    grant                   // of probe, from the last call of external; zero if there was none
 }
 
-// external asks for a mapping, since no other answer tells the address.
+// external asks for a mapping, since no other answer tells the address. With IPv6
+// it is the own one, and renewing a hole in a firewall each minute for nothing is
+// more than some gateways can take: once there is one, it is enough that the
+// gateway answers.
 func (g *pcpGateway) external(ctx context.Context) (addr netip.Addr, lost bool, err error) {
+	g.fresh = grant{}
+	was, ok := g.assigned[g.probe]
+	if ok && g.server.Addr().Is6() {
+		if lost, err = g.announce(ctx); err == nil {
+			addr, err = g.net.publicIPv6()
+		}
+		return addr, lost, err
+	}
 	external := g.probe.wanted()
-	if was, ok := g.assigned[g.probe]; ok {
+	if ok {
 		external = was.Port()
 	}
 	got, seconds, err := g.request(ctx, g.probe, external, uint32(leaseTime/time.Second))
 	if err != nil {
 		return netip.Addr{}, false, fmt.Errorf("nat: pcp: ask %v for the external address: %w", g.server.Addr(), err)
 	}
+	if got.lifetime != 0 {
+		g.fresh = got.grant()
+	}
 	return got.external.Addr(), g.epoch.advance(seconds, time.Now()), nil
 }
 
-func (g *pcpGateway) add(ctx context.Context, p Port, external uint16) (grant, error) {
+// announce asks whether the gateway is there, and reports whether it has lost its
+// mappings.
+func (g *pcpGateway) announce(ctx context.Context) (lost bool, err error) {
+	client, err := g.source()
+	if err != nil {
+		return false, err
+	}
+	var seconds uint32
+	err = ask(ctx, g.net, netip.AddrPortFrom(client, 0), g.server, appendPCPAnnounce(nil, client), func(b []byte) (err error) {
+		seconds, err = parsePCPAnnounce(b)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("nat: pcp: ask %v whether it is there: %w", g.server.Addr(), err)
+	}
+	return g.epoch.advance(seconds, time.Now()), nil
+}
+
+// add does not ask for what external has just asked for.
+func (g *pcpGateway) add(ctx context.Context, p Port, external uint16) (granted grant, err error) {
+	if p == g.probe && g.fresh.external != 0 {
+		granted, g.fresh = g.fresh, grant{}
+		return granted, nil
+	}
 	got, _, err := g.request(ctx, p, external, uint32(leaseTime/time.Second))
 	if err == nil && (got.lifetime == 0 || got.external.Port() == 0) {
 		err = errors.New("the gateway gives no port")
@@ -91,7 +129,11 @@ func (g *pcpGateway) add(ctx context.Context, p Port, external uint16) (grant, e
 	if err != nil {
 		return grant{}, fmt.Errorf("nat: pcp: map %v port %d: %w", p.Protocol, p.Internal, err)
 	}
-	return grant{external: got.external.Port(), lease: time.Duration(got.lifetime) * time.Second}, nil
+	return got.grant(), nil
+}
+
+func (m pcpMapping) grant() grant {
+	return grant{external: m.external.Port(), addr: m.external.Addr(), lease: time.Duration(m.lifetime) * time.Second}
 }
 
 // has is always true: what the gateway loses, its epoch tells.
@@ -105,8 +147,18 @@ func (g *pcpGateway) remove(ctx context.Context, p Port, _ uint16) error {
 	return nil
 }
 
+// source returns the address that a request is sent from, which is in it too. It
+// is also the one that ports are mapped to, so with IPv6 it has to be public,
+// although the gateway may be link-local.
+func (g *pcpGateway) source() (netip.Addr, error) {
+	if g.server.Addr().Is6() {
+		return g.net.publicIPv6()
+	}
+	return g.net.Source(g.server.Addr())
+}
+
 func (g *pcpGateway) request(ctx context.Context, p Port, external uint16, lifetime uint32) (got pcpMapping, seconds uint32, err error) {
-	client, err := g.net.Source(g.server.Addr())
+	client, err := g.source()
 	if err != nil {
 		return pcpMapping{}, 0, err
 	}
@@ -116,7 +168,7 @@ func (g *pcpGateway) request(ctx context.Context, p Port, external uint16, lifet
 		// the same one back if that is still there.
 		want.external = netip.AddrPortFrom(g.assigned[p].Addr(), external)
 	}
-	err = ask(ctx, g.net, g.server, appendPCPMap(nil, client, want), func(b []byte) (err error) {
+	err = ask(ctx, g.net, netip.AddrPortFrom(client, 0), g.server, appendPCPMap(nil, client, want), func(b []byte) (err error) {
 		got, seconds, err = parsePCPMap(b, want)
 		return err
 	})

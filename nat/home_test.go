@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,7 +24,9 @@ import (
 
 var (
 	hostAddr   = netip.MustParseAddr("192.168.1.2")
+	hostAddr6  = netip.MustParseAddr("2a00::2")
 	routerAddr = netip.MustParseAddr("192.168.1.1")
+	router6    = netip.MustParseAddr("fe80::1%eth0")
 	rogueAddr  = netip.MustParseAddr("192.168.1.66")
 )
 
@@ -58,6 +62,11 @@ type home struct {
 	searches int
 	requests []string // "15:04:05 what"
 
+	v6     bool              // the host has IPv6, and the router a firewall for it
+	only4  bool              // the router takes pinholes by IPv4 too, and does not listen to IPv6
+	closed bool              // the firewall lets no program open ports
+	holes  map[string]string // what each leads to, by ID
+
 	gateway  netip.Addr
 	changed  chan struct{}
 	names    map[string][]netip.Addr
@@ -79,9 +88,9 @@ type row struct {
 func newHome(t *testing.T) *home {
 	h := &home{
 		t: t, net: simnet.New(1), external: "25.1.2.3", gateway: routerAddr, table: make(map[string]*row),
-		faults: make(map[string]int), changed: make(chan struct{}), names: make(map[string][]netip.Addr),
+		faults: make(map[string]int), changed: make(chan struct{}), names: make(map[string][]netip.Addr), holes: make(map[string]string),
 	}
-	h.host, h.lan, h.rogue = h.net.Host(hostAddr), h.net.Host(routerAddr), h.net.Host(rogueAddr)
+	h.host, h.lan, h.rogue = h.net.Host(hostAddr, hostAddr6), h.net.Host(routerAddr, router6), h.net.Host(rogueAddr)
 	h.group = h.net.Host(ssdpGroup)
 	h.boot()
 	l, err := h.rogue.Listen(5000)
@@ -114,6 +123,7 @@ func (h *home) boot() {
 	h.mu.Lock()
 	h.born = time.Now()
 	clear(h.table)
+	clear(h.holes)
 	h.mu.Unlock()
 	control := h.packets(h.lan, 5351)
 	h.serving.Go(func() { h.serve(control, h.control5351) })
@@ -168,7 +178,9 @@ func (h *home) network() Network {
 		ListenPacket: func(ctx context.Context, network, address string) (net.PacketConn, error) {
 			return h.host.ListenPacketContext(ctx, network, ":0")
 		},
-		DialContext: h.host.DialContext,
+		DialFrom: func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+			return h.host.DialFrom(ctx, netip.AddrPortFrom(from, 0), to)
+		},
 		LookupNetIP: func(_ context.Context, _, host string) ([]netip.Addr, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -180,14 +192,24 @@ func (h *home) network() Network {
 		Gateway: func(v6 bool) (netip.Addr, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			if v6 || !h.gateway.IsValid() {
+			switch {
+			case v6 && h.v6:
+				return router6, nil
+			case v6 || !h.gateway.IsValid():
 				return netip.Addr{}, ErrNoGateway
 			}
 			return h.gateway, nil
 		},
 		Source: func(to netip.Addr) (netip.Addr, error) {
-			if to.Is6() {
-				return netip.Addr{}, fmt.Errorf("network is unreachable")
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			switch {
+			case to.Is6() && !h.v6:
+				return netip.Addr{}, errors.New("network is unreachable")
+			case to.IsLinkLocalUnicast():
+				return netip.MustParseAddr("fe80::2"), nil
+			case to.Is6():
+				return hostAddr6, nil
 			}
 			return hostAddr, nil
 		},
@@ -223,7 +245,10 @@ func (h *home) control5351(c *simnet.PacketConn, b []byte, from net.Addr) {
 	case len(b) == 12 && b[0] == 0:
 		reply = h.pmpMap(b, from)
 	case len(b) == 60 && b[0] == 2 && b[1] == 1:
-		reply = h.pcpMap(b)
+		reply = h.pcpMap(b, from)
+	case len(b) == 24 && b[0] == 2 && b[1] == 0:
+		h.note("pcp announce")
+		reply = append(h.stamp([]byte{2, 128, 0, 0, 0, 0, 0, 0}), make([]byte, 12)...)
 	default:
 		h.t.Errorf("the router got %x", b)
 		return
@@ -257,13 +282,16 @@ func (h *home) pmpMap(b []byte, from net.Addr) []byte {
 	return binary.BigEndian.AppendUint32(reply, lifetime)
 }
 
-func (h *home) pcpMap(b []byte) []byte {
+func (h *home) pcpMap(b []byte, from net.Addr) []byte {
 	protocol := map[byte]string{17: "udp", 6: "tcp"}[b[36]]
 	internal, external := binary.BigEndian.Uint16(b[40:]), binary.BigEndian.Uint16(b[42:])
 	lifetime := binary.BigEndian.Uint32(b[4:])
 	client := netip.AddrFrom16([16]byte(b[8:])).Unmap().String()
 	h.note("pcp %s %d %d for %d", protocol, internal, external, lifetime)
 	code := h.refuse
+	if client != from.(*net.UDPAddr).AddrPort().Addr().String() {
+		code = 12
+	}
 	for key, r := range h.table {
 		if strings.HasPrefix(key, protocol) && r.internal == internal && r.client == client && r.nonce != [12]byte(b[24:]) && r.nonce != [12]byte{} {
 			code = 2
@@ -280,12 +308,19 @@ func (h *home) pcpMap(b []byte) []byte {
 	if err != nil {
 		addr = netip.IPv4Unspecified()
 	}
+	if c := netip.MustParseAddr(client); c.Is6() {
+		addr = c // there is no NAT
+	}
 	a := addr.As16()
 	return append(reply, a[:]...)
 }
 
-// assign maps a port as NAT-PMP and PCP do: what is taken gives another one.
+// assign maps a port as NAT-PMP and PCP do: what is taken gives another one. Holes
+// for IPv6 are rows of tcp6 and udp6.
 func (h *home) assign(protocol, client string, internal, external uint16, lifetime uint32, nonce [12]byte) (uint16, uint32) {
+	if strings.Contains(client, ":") {
+		protocol += "6"
+	}
 	for key, r := range h.table {
 		if p, n, _ := strings.Cut(key, " "); p == protocol && r.client == client && r.internal == internal {
 			if delete(h.table, key); lifetime > 0 {
@@ -348,6 +383,7 @@ const description = `<?xml version="1.0"?>
 <device><deviceType>urn:schemas-upnp-org:device:WANDevice:2</deviceType><deviceList>
 <device><deviceType>urn:schemas-upnp-org:device:WANConnectionDevice:2</deviceType><serviceList>
 <service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:%d</serviceType><controlURL>%s</controlURL></service>
+<service><serviceType>urn:schemas-upnp-org:service:WANIPv6FirewallControl:1</serviceType><controlURL>/firewall</controlURL></service>
 </serviceList></device></deviceList></device></deviceList></device></root>`
 
 // http is the router's web server: its description and the control of
@@ -375,7 +411,16 @@ func (h *home) http(w http.ResponseWriter, r *http.Request) {
 	service, action, _ := strings.Cut(strings.Trim(r.Header.Get("SOAPACTION"), `"`), "#")
 	args := soapArgs(h.t, r.Body)
 	h.note("%s %s", action, args["NewExternalPort"])
-	out, code := h.action(action, args)
+	out, code := "", 0
+	if r.URL.Path == "/firewall" {
+		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		if h.only4 && strings.Contains(from, ":") {
+			panic(http.ErrAbortHandler)
+		}
+		out, code = h.firewall(action, args, from)
+	} else {
+		out, code = h.action(action, args)
+	}
 	if c, ok := h.faults[action]; ok {
 		code = c
 	}
@@ -452,6 +497,38 @@ func (h *home) action(action string, args map[string]string) (out string, code i
 		return out, 0
 	}
 	return "", 401
+}
+
+// firewall performs an action of WANIPv6FirewallControl.
+func (h *home) firewall(action string, args map[string]string, from string) (out string, code int) {
+	id := args["UniqueID"]
+	switch _, ok := h.holes[id]; {
+	case action == "GetFirewallStatus" && h.closed:
+		return "<FirewallEnabled>1</FirewallEnabled><InboundPinholeAllowed>0</InboundPinholeAllowed>", 0
+	case action == "GetFirewallStatus":
+		return "<FirewallEnabled>1</FirewallEnabled><InboundPinholeAllowed>1</InboundPinholeAllowed>", 0
+	case action == "AddPinhole" && !h.only4 && from != args["InternalClient"]:
+		return "", 606
+	case action == "AddPinhole":
+		id = strconv.Itoa(len(h.requests))
+		h.holes[id] = args["Protocol"] + " " + args["InternalClient"] + " " + args["InternalPort"]
+		return "<UniqueID>" + id + "</UniqueID>", 0
+	case !ok:
+		return "", 704
+	case action == "DeletePinhole":
+		delete(h.holes, id)
+	case action == "GetPinholePackets":
+		return "<PinholePackets>7</PinholePackets>", 0
+	}
+	return "", 0
+}
+
+// pinholes returns what the holes in the firewall lead to, in order.
+func (h *home) pinholes() []string {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Values(h.holes))
 }
 
 // mapped returns what an external port of the router leads to, or "".

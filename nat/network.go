@@ -26,9 +26,9 @@ type Network struct {
 	// The network is udp4 or udp6.
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
 
-	// DialContext opens a TCP connection to a gateway, as
-	// [net.Dialer.DialContext] does.
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// DialFrom opens a TCP connection to a gateway, from an own address and a
+	// port of the system's choice.
+	DialFrom func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error)
 
 	// LookupNetIP looks a host name up, as [net.Resolver.LookupNetIP] does. The
 	// network is ip.
@@ -51,8 +51,8 @@ func (n Network) orSystem() Network {
 	if n.ListenPacket == nil {
 		n.ListenPacket = new(net.ListenConfig).ListenPacket
 	}
-	if n.DialContext == nil {
-		n.DialContext = new(net.Dialer).DialContext
+	if n.DialFrom == nil {
+		n.DialFrom = dialFrom
 	}
 	if n.LookupNetIP == nil {
 		n.LookupNetIP = new(net.Resolver).LookupNetIP
@@ -67,6 +67,11 @@ func (n Network) orSystem() Network {
 		n.Watch = watch
 	}
 	return n
+}
+
+func dialFrom(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	return d.DialContext(ctx, "tcp", to.String())
 }
 
 // source asks the routing table by connecting a UDP socket, which sends nothing.

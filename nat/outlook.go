@@ -55,6 +55,7 @@ func (e *AddressError) Error() string {
 // A grant is what a gateway agreed to.
 type grant struct {
 	external uint16
+	addr     netip.Addr    // the external address, if the answer tells it
 	lease    time.Duration // 0 means permanent
 }
 

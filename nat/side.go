@@ -232,8 +232,10 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 	if lost {
 		o.lost()
 	}
-	if s.mapPorts(ctx) {
-		// The address may be another one since.
+	// The address may be another one since.
+	if changed, told := s.mapPorts(ctx); told.IsValid() {
+		addr = told
+	} else if changed {
 		if again, _, err := s.teller.external(ctx); err == nil {
 			addr = again
 		}
@@ -242,12 +244,12 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 	return false
 }
 
-// mapPorts asks the gateway for what is due and for what it has lost, and reports
-// whether it was asked for anything.
-func (s *side) mapPorts(ctx context.Context) (changed bool) {
+// mapPorts asks the gateway for what is due and for what it has lost. It reports
+// whether it was asked for anything, and the external address if that came back.
+func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 	g, ok := s.teller.(gateway)
 	if !ok {
-		return false
+		return false, told
 	}
 	o := s.outlook
 	for i, p := range o.ports {
@@ -256,7 +258,7 @@ func (s *side) mapPorts(ctx context.Context) (changed bool) {
 			continue
 		}
 		if ctx.Err() != nil {
-			return changed
+			return changed, told
 		}
 		changed = true
 		granted, err := g.add(ctx, p, o.suggest(i))
@@ -265,8 +267,9 @@ func (s *side) mapPorts(ctx context.Context) (changed bool) {
 			continue
 		}
 		o.granted(time.Now(), i, granted)
+		told = granted.addr
 	}
-	return changed
+	return changed, told
 }
 
 // leave removes the mappings, as far as somebody is there to be asked. Those too

@@ -111,14 +111,18 @@ func exchange(
 }
 
 // ask sends one request to one server until accept takes an answer of it. Answers
-// from elsewhere are passed over.
-func ask(ctx context.Context, n Network, server netip.AddrPort, request []byte, accept func(b []byte) error) error {
-	network := "udp4"
+// from elsewhere are passed over. It is sent from the local endpoint; not valid
+// leaves that to the system.
+func ask(ctx context.Context, n Network, from, server netip.AddrPort, request []byte, accept func(b []byte) error) error {
+	network, local := "udp4", ":0"
 	if server.Addr().Is6() {
 		network = "udp6"
 	}
+	if from.IsValid() {
+		local = from.String()
+	}
 	var result error
-	err := exchange(ctx, n, network, ":0",
+	err := exchange(ctx, n, network, local,
 		func(write func([]byte, netip.AddrPort)) { write(request, server) },
 		func(b []byte, from netip.AddrPort) bool {
 			if netaddr.Normalize(from.Addr()) != netaddr.Normalize(server.Addr()) || from.Port() != server.Port() {

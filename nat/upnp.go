@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -90,8 +91,11 @@ func code(err error) int {
 // findServices searches for the default gateway and returns those of its services
 // that are of the given types, in that order.
 func findServices(ctx context.Context, n Network, gateway netip.Addr, types ...string) (services []*igd, err error) {
-	client := gatewayClient(n, gateway)
-	defer client.CloseIdleConnections()
+	own, err := n.Source(gateway)
+	if err != nil {
+		return nil, fmt.Errorf("nat: upnp: %w", err)
+	}
+	client := gatewayClient(n, gateway, own, gateway)
 	found := fmt.Errorf("nat: upnp: search for %v: %w", gateway, errSilent)
 	err = search(ctx, n, gateway, func(location *url.URL) bool {
 		var root *goupnp.RootDevice
@@ -155,11 +159,22 @@ func describe(ctx context.Context, client *http.Client, location *url.URL) (*gou
 }
 
 // gatewayClient returns an HTTP client that speaks with the gateway and nobody
-// else, follows no redirect and reads at most maxAnswer.
-func gatewayClient(n Network, gateway netip.Addr) *http.Client {
+// else, follows no redirect and reads at most maxAnswer. It connects from an own
+// address to the gateway's that is given as to, whatever the URL says.
+func gatewayClient(n Network, gateway, own, to netip.Addr) *http.Client {
 	return &http.Client{
 		Transport: &onlyGateway{gateway: gateway, inner: &http.Transport{
-			DialContext:            n.DialContext,
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				_, text, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				port, err := strconv.ParseUint(text, 10, 16)
+				if err != nil {
+					return nil, err
+				}
+				return n.DialFrom(ctx, own, netip.AddrPortFrom(to, uint16(port)))
+			},
 			DisableKeepAlives:      true, // old gateways mistake a second request
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 16 << 10,
@@ -201,9 +216,6 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	b.left -= n
 	return n, err
 }
-
-// CloseIdleConnections implements what [http.Client.CloseIdleConnections] needs.
-func (t *onlyGateway) CloseIdleConnections() { t.inner.CloseIdleConnections() }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
