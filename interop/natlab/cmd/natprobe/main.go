@@ -4,7 +4,10 @@
 //
 //	natprobe -nat upnp -port 30303
 //
-// SIGTERM ends it, after the mappings were removed.
+// SIGTERM ends it, after the mappings were removed. From the other side it calls
+// endpoints and tells which of them send back what they get:
+//
+//	natprobe -call 25.25.25.1:30303 -calludp 25.25.25.1:30303
 package main
 
 import (
@@ -19,6 +22,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"parley/interop/natlab"
 	"parley/nat"
@@ -36,13 +40,23 @@ func run() error {
 	flag.TextVar(&method, "nat", method, "`method`, as of parley run --nat")
 	port := flag.Uint("port", 30303, "TCP and UDP `port` to listen on and to map")
 	seed := flag.String("seed", "", "`text` that makes the nonces of PCP")
+	tcp := flag.String("call", "", "call this TCP `endpoint` instead")
+	udp := flag.String("calludp", "", "call this UDP `endpoint` too")
 	flag.Parse()
+	if *tcp != "" {
+		return json.NewEncoder(os.Stdout).Encode(map[string]bool{"TCP": echoes("tcp", *tcp), "UDP": echoes("udp", *udp)})
+	}
+	return listen(method, *port, *seed)
+}
+
+// listen is the side behind the gateway.
+func listen(method nat.Method, port uint, seed string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	inside := uint16(*port)
-	if *port != uint(inside) {
-		return fmt.Errorf("there is no port %d", *port)
+	inside := uint16(port)
+	if port != uint(inside) {
+		return fmt.Errorf("there is no port %d", port)
 	}
 	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", inside))
 	if err != nil {
@@ -52,17 +66,17 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	var echoes sync.WaitGroup
-	echoes.Go(func() { echoStreams(ctx, listener) })
-	echoes.Go(func() { echoPackets(socket) })
-	defer echoes.Wait()
+	var services sync.WaitGroup
+	services.Go(func() { echoStreams(ctx, listener) })
+	services.Go(func() { echoPackets(socket) })
+	defer services.Wait()
 	defer socket.Close()
 	defer listener.Close()
 
 	m, err := nat.NewMapper(nat.Config{
 		Method: method,
 		Ports:  []nat.Port{{Protocol: nat.TCP, Internal: inside}, {Protocol: nat.UDP, Internal: inside}},
-		Seed:   []byte(*seed),
+		Seed:   []byte(seed),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -114,4 +128,24 @@ func echoPackets(c net.PacketConn) {
 		}
 		_, _ = c.WriteTo(b[:n], from) // the other side asks again
 	}
+}
+
+// callTime bounds a call.
+const callTime = 2 * time.Second
+
+// echoes reports whether an endpoint sends back what it gets.
+func echoes(network, endpoint string) bool {
+	conn, err := net.DialTimeout(network, endpoint, callTime)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(callTime))
+	const text = "is anybody there?"
+	if _, err := io.WriteString(conn, text); err != nil {
+		return false
+	}
+	b := make([]byte, len(text))
+	_, err = io.ReadFull(conn, b)
+	return err == nil && string(b) == text
 }
