@@ -40,8 +40,13 @@ func (g *pmpGateway) add(ctx context.Context, p Port, external uint16) (grant, e
 	return grant{external: got.external, lease: time.Duration(got.lifetime) * time.Second}, nil
 }
 
-// has is always true: what the gateway loses, its epoch tells.
-func (g *pmpGateway) has(context.Context, Port, uint16) bool { return true }
+// has asks for the mapping again, since there is no other way to see it. The epoch
+// should tell what the gateway loses, but that of many is the time since the
+// system was started, and not since the daemon was.
+func (g *pmpGateway) has(ctx context.Context, p Port, external uint16) bool {
+	granted, err := g.add(ctx, p, external)
+	return err == nil && granted.external == external
+}
 
 // remove goes by the internal port, RFC 6886 section 3.4.
 func (g *pmpGateway) remove(ctx context.Context, p Port, _ uint16) error {
@@ -136,8 +141,15 @@ func (m pcpMapping) grant() grant {
 	return grant{external: m.external.Port(), addr: m.external.Addr(), lease: time.Duration(m.lifetime) * time.Second}
 }
 
-// has is always true: what the gateway loses, its epoch tells.
-func (g *pcpGateway) has(context.Context, Port, uint16) bool { return true }
+// has asks for the mapping again, as that of pmpGateway does; but with IPv6 the
+// epoch has to be enough.
+func (g *pcpGateway) has(ctx context.Context, p Port, external uint16) bool {
+	if g.server.Addr().Is6() {
+		return true
+	}
+	granted, err := g.add(ctx, p, external)
+	return err == nil && granted.external == external
+}
 
 // remove goes by the internal port and the nonce, RFC 6887 section 15.
 func (g *pcpGateway) remove(ctx context.Context, p Port, _ uint16) error {

@@ -54,6 +54,7 @@ type home struct {
 	deaf     func(b []byte) bool                                                   // packets of NAT-PMP and PCP that are not answered
 	old      bool                                                                  // speaks NAT-PMP alone, and not PCP
 	mute     bool                                                                  // does not answer searches
+	uptime   bool                                                                  // what it tells as epoch goes on when it restarts
 	location string                                                                // of the description; empty means the right one
 	control  string                                                                // URL in the description; empty means the right one
 	describe http.Handler                                                          // instead of the description
@@ -121,7 +122,9 @@ func newHome(t *testing.T) *home {
 // boot starts the router, without mappings.
 func (h *home) boot() {
 	h.mu.Lock()
-	h.born = time.Now()
+	if !h.uptime || h.born.IsZero() {
+		h.born = time.Now()
+	}
 	clear(h.table)
 	clear(h.holes)
 	h.mu.Unlock()
@@ -411,7 +414,8 @@ func (h *home) http(w http.ResponseWriter, r *http.Request) {
 	service, action, _ := strings.Cut(strings.Trim(r.Header.Get("SOAPACTION"), `"`), "#")
 	args := soapArgs(h.t, r.Body)
 	h.note("%s %s", action, args["NewExternalPort"])
-	out, code := "", 0
+	var out string
+	var code int
 	if r.URL.Path == "/firewall" {
 		from, _, _ := net.SplitHostPort(r.RemoteAddr)
 		if h.only4 && strings.Contains(from, ":") {

@@ -58,6 +58,9 @@ func (t *stunTeller) external(ctx context.Context) (addr netip.Addr, lost bool, 
 	if t.v6 {
 		network = "udp6"
 	}
+	if settled(tries) {
+		return netip.Addr{}, false, disagreement(tries, nil) // none can be asked
+	}
 	agreed := netip.Addr{}
 	err = exchange(ctx, t.net, network, ":0",
 		func(write func([]byte, netip.AddrPort)) {

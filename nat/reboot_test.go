@@ -2,6 +2,7 @@ package nat
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,11 +12,15 @@ import (
 // mappings are there within 2 minutes, the address within 5, and the endpoint has
 // changed once.
 func TestK1GatewayRestarts(t *testing.T) {
-	for _, method := range []string{"pmp", "pcp", "upnp", "any"} {
+	for _, method := range []string{"pmp", "pcp", "upnp", "any", "pmp with uptime", "pcp with uptime"} {
 		for _, downtime := range []time.Duration{0, 20 * time.Second, 90 * time.Second, 9 * time.Minute} {
 			t.Run(method+" "+downtime.String(), func(t *testing.T) {
 				inHome(t, func(t *testing.T, h *home) {
-					d := h.run(method)
+					name, _, uptime := strings.Cut(method, " with ")
+					h.mu.Lock()
+					h.uptime = uptime
+					h.mu.Unlock()
+					d := h.run(name)
 					wait(17 * time.Minute)
 					if got := tcp(d.last()); got != "25.1.2.3:30303" {
 						t.Fatalf("TCP endpoint %s, want 25.1.2.3:30303", got)

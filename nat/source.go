@@ -64,7 +64,7 @@ func exchange(
 		return err
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) }) // the next read reports what this would
 	defer stop()
 
 	var failed error
@@ -81,7 +81,9 @@ func exchange(
 		if again.After(end) {
 			again = end
 		}
-		conn.SetReadDeadline(again)
+		if err := conn.SetReadDeadline(again); err != nil {
+			return err
+		}
 		for errs := 0; ctx.Err() == nil; {
 			size, from, err := conn.ReadFrom(b)
 			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {

@@ -4,6 +4,7 @@
 //
 //	lan  192.168.77.2          gw  192.168.77.1 | 25.25.25.1          wan  25.25.25.2 to .4
 //	     2a0e:77::2 ---------------- fe80::1    | 2a0e:25::1 -------------- 2a0e:25::2
+//	next 192.168.77.3 -----------'
 //
 // The outside has addresses that look public, since miniupnpd takes no others for
 // an external address, and package nat believes no others.

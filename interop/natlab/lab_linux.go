@@ -24,11 +24,12 @@ const (
 // soon is how long a program may take to be ready.
 const soon = 20 * time.Second
 
-// A Lab is three namespaces: programs run in lan, the gateway in gw, and what is
-// outside in wan.
+// A Lab is four namespaces: programs run in lan, the gateway in gw, what is outside
+// in wan, and another host beside lan.
 type Lab struct {
 	t            testing.TB
 	lan, gw, wan string // names of the namespaces
+	neighbour    string // of another host inside
 	dir          string // files of the gateway
 	external     string // its address outside
 	gateway      *process
@@ -44,22 +45,28 @@ func Open(t testing.TB) *Lab {
 	install(t)
 	sweep(t)
 	name := func(s string) string { return fmt.Sprintf("natlab-%d-%s", os.Getpid(), s) }
-	l := &Lab{t: t, lan: name("lan"), gw: name("gw"), wan: name("wan"), dir: t.TempDir(), external: External}
+	l := &Lab{t: t, lan: name("lan"), gw: name("gw"), wan: name("wan"), neighbour: name("next"), dir: t.TempDir(), external: External}
 	t.Cleanup(func() {
-		for _, n := range []string{l.lan, l.gw, l.wan} {
+		for _, n := range []string{l.lan, l.neighbour, l.gw, l.wan} {
 			if _, err := run("", "ip", "netns", "del", n); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	for _, n := range []string{l.lan, l.gw, l.wan} {
+	for _, n := range []string{l.lan, l.neighbour, l.gw, l.wan} {
 		l.do("ip", "netns", "add", n)
 		l.do("ip", "-n", n, "link", "set", "lo", "up")
 	}
-	l.do("ip", "link", "add", "inside", "netns", l.lan, "type", "veth", "peer", "name", "home", "netns", l.gw)
+	l.do("ip", "-n", l.gw, "link", "add", "home", "type", "bridge")
+	for i, n := range []string{l.lan, l.neighbour} {
+		port := fmt.Sprintf("port%d", i+1)
+		l.do("ip", "link", "add", "inside", "netns", n, "type", "veth", "peer", "name", port, "netns", l.gw)
+		l.do("ip", "-n", l.gw, "link", "set", port, "master", "home", "up")
+	}
 	l.do("ip", "link", "add", "outside", "netns", l.wan, "type", "veth", "peer", "name", "line", "netns", l.gw)
 	for _, a := range []struct{ namespace, device, addrs string }{
 		{l.lan, "inside", Inside4 + "/24 " + Inside6 + "/64"},
+		{l.neighbour, "inside", "192.168.77.3/24"},
 		{l.gw, "home", Gateway4 + "/24 2a0e:77::1/64 fe80::1/64"},
 		{l.gw, "line", External + "/24 2a0e:25::1/64"},
 		{l.wan, "outside", "25.25.25.2/24 25.25.25.3/24 25.25.25.4/24 2a0e:25::2/64"},
@@ -74,6 +81,7 @@ func Open(t testing.TB) *Lab {
 		l.do("ip", "-n", a.namespace, "link", "set", a.device, "up")
 	}
 	l.SetRoute(true)
+	l.do("ip", "-n", l.neighbour, "route", "add", "default", "via", Gateway4)
 	l.do("ip", "-n", l.lan, "-6", "route", "add", "default", "via", "fe80::1", "dev", "inside")
 	l.do("ip", "-n", l.wan, "-6", "route", "add", "2a0e:77::/64", "via", "2a0e:25::1")
 	l.do("ip", "netns", "exec", l.gw, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")

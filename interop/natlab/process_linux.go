@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,8 +85,7 @@ func (p *process) output() []string {
 func (p *process) tail(n int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := append(p.lines[max(0, len(p.lines)-n):len(p.lines):len(p.lines)], p.log[max(0, len(p.log)-n):]...)
-	return strings.Join(all, "\n")
+	return strings.Join(slices.Concat(p.lines[max(0, len(p.lines)-n):], p.log[max(0, len(p.log)-n):]), "\n")
 }
 
 // stop asks the program to end, waits for it, and kills it if it takes too long.
