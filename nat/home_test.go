@@ -43,6 +43,7 @@ type home struct {
 
 	mu       sync.Mutex
 	external string          // address told, by UPnP as it is
+	behind   string          // address told by PMP and PCP, if another
 	refuse   uint8           // result code of PMP and PCP for the address, 0 to answer
 	born     time.Time       // when it lost its mappings
 	table    map[string]*row // by protocol and external port: "tcp 30303"
@@ -64,6 +65,7 @@ type home struct {
 	requests []string // "15:04:05 what"
 
 	v6     bool              // the host has IPv6, and the router a firewall for it
+	local6 bool              // the host has IPv6, but no public address
 	only4  bool              // the router takes pinholes by IPv4 too, and does not listen to IPv6
 	closed bool              // the firewall lets no program open ports
 	holes  map[string]string // what each leads to, by ID
@@ -209,6 +211,8 @@ func (h *home) network() Network {
 			switch {
 			case to.Is6() && !h.v6:
 				return netip.Addr{}, errors.New("network is unreachable")
+			case to.Is6() && h.local6:
+				return netip.MustParseAddr("fd00::2"), nil
 			case to.IsLinkLocalUnicast():
 				return netip.MustParseAddr("fe80::2"), nil
 			case to.Is6():
@@ -262,10 +266,18 @@ func (h *home) control5351(c *simnet.PacketConn, b []byte, from net.Addr) {
 func (h *home) pmpAddress() []byte {
 	h.note("pmp address")
 	reply := h.stamp([]byte{0, 128, 0, h.refuse})
-	if addr, err := netip.ParseAddr(h.external); err == nil {
+	if addr, err := netip.ParseAddr(h.told()); err == nil {
 		return append(reply, addr.AsSlice()...)
 	}
 	return append(reply, 0, 0, 0, 0)
+}
+
+// told is the external address that NAT-PMP and PCP tell.
+func (h *home) told() string {
+	if h.behind != "" {
+		return h.behind
+	}
+	return h.external
 }
 
 // stamp appends the epoch.
@@ -307,7 +319,7 @@ func (h *home) pcpMap(b []byte, from net.Addr) []byte {
 	reply = append(h.stamp(reply), make([]byte, 12)...)
 	reply = append(reply, b[24:42]...)
 	reply = binary.BigEndian.AppendUint16(reply, external)
-	addr, err := netip.ParseAddr(h.external)
+	addr, err := netip.ParseAddr(h.told())
 	if err != nil {
 		addr = netip.IPv4Unspecified()
 	}
@@ -411,6 +423,9 @@ func (h *home) http(w http.ResponseWriter, r *http.Request) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if r.Method != http.MethodPost {
+		h.t.Errorf("the router was asked for %s", r.URL.Path)
+	}
 	service, action, _ := strings.Cut(strings.Trim(r.Header.Get("SOAPACTION"), `"`), "#")
 	args := soapArgs(h.t, r.Body)
 	h.note("%s %s", action, args["NewExternalPort"])

@@ -78,13 +78,16 @@ func TestIPv6Firewall(t *testing.T) {
 // A host without a public IPv6 address has nothing to ask, and that is no error.
 func TestNoIPv6(t *testing.T) {
 	for _, method := range []string{"any", "pcp", "upnp", "stun:45.0.0.1:3478"} {
-		inHome(t, func(t *testing.T, h *home) {
-			d := h.run(method)
-			wait(time.Hour)
-			if s := d.last(); s.IPv6.Err != nil || s.IPv6.Addr.IsValid() {
-				t.Errorf("%s: told %v with error %v, want nothing", method, s.IPv6, s.IPv6.Err)
-			}
-		})
+		for _, local := range []bool{false, true} {
+			inHome(t, func(t *testing.T, h *home) {
+				h.v6, h.local6 = local, local
+				d := h.run(method)
+				wait(time.Hour)
+				if s := d.last(); s.IPv6.Err != nil || s.IPv6.Addr.IsValid() || len(h.pinholes()) != 0 {
+					t.Errorf("%s: told %v with error %v, want nothing", method, s.IPv6, s.IPv6.Err)
+				}
+			})
+		}
 	}
 }
 

@@ -256,6 +256,21 @@ func TestAnyOrder(t *testing.T) {
 	}
 }
 
+// Of several protocols the one that tells a public address is taken, whatever its
+// place.
+func TestAnyPublic(t *testing.T) {
+	inHome(t, func(t *testing.T, h *home) {
+		h.mu.Lock()
+		h.behind = "10.0.0.5"
+		h.mu.Unlock()
+		d := h.run("any")
+		wait(4 * time.Second)
+		if s := d.last(); s.IPv4.Via != "upnp" || tcp(s) != "25.1.2.3:30303" {
+			t.Errorf("told %v, want the endpoint by UPnP", s.IPv4)
+		}
+	})
+}
+
 // A gateway that speaks only NAT-PMP says so when it is asked by PCP, and is not
 // waited for.
 func TestPCPOldGateway(t *testing.T) {

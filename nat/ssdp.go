@@ -34,8 +34,7 @@ const maxLocations = 4
 
 // search asks for UPnP gateways and calls found with each new location of a
 // description that the default gateway tells, until found reports that it was the
-// right one. Anybody in the network can answer; only the gateway is listened to,
-// and only about itself.
+// right one. Anybody in the network can answer; only the gateway is listened to.
 func search(ctx context.Context, n Network, gateway netip.Addr, found func(*url.URL) bool) error {
 	own, err := n.Source(gateway)
 	if err != nil {
@@ -59,7 +58,7 @@ func search(ctx context.Context, n Network, gateway netip.Addr, found func(*url.
 				return false
 			}
 			location, err := parseSSDP(b)
-			if err != nil || checkURL(location, gateway) != nil || seen[location.String()] {
+			if err != nil || seen[location.String()] {
 				return false
 			}
 			seen[location.String()] = true

@@ -104,7 +104,7 @@ func findServices(ctx context.Context, n Network, gateway netip.Addr, types ...s
 		}
 		for _, typ := range types {
 			for _, s := range root.Device.FindService(typ) {
-				if !s.ControlURL.Ok || checkURL(&s.ControlURL.URL, gateway) != nil {
+				if !s.ControlURL.Ok {
 					continue
 				}
 				soapClient := soap.NewSOAPClient(s.ControlURL.URL)
@@ -190,7 +190,8 @@ type onlyGateway struct {
 	inner   *http.Transport
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper]. Every URL that a gateway tells comes
+// through here: of its description, of the control, of a redirect.
 func (t *onlyGateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkURL(r.URL, t.gateway); err != nil {
 		return nil, err
