@@ -27,7 +27,7 @@ ID     ?=
 SHORT  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop test-libsecp256k1 soak rename clean
+.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop interop-nat test-libsecp256k1 soak rename clean
 
 help: ## list the commands
 	@echo "parley: a devp2p stack. The commands:"
@@ -79,7 +79,10 @@ bench: ## compare with the reference: make bench ID=B2 for a row, SHORT=1 in sho
 	@cd interop/bench && go run ./cmd/compare $(if $(ID),-id $(ID)) $(if $(SHORT),-short)
 
 interop: $(RUNTESTS) ## test against other implementations, which it installs first
-	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=30m ./...
+	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=30m $$(cd interop && go list -tags=interop ./... | grep -v /natlab)
+
+interop-nat: $(RUNTESTS) ## test behind a real gateway in namespaces; needs root, installs it by apt
+	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=15m ./natlab/...
 
 test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs it by apt if missing)
 	@pkg-config --exists libsecp256k1 2>/dev/null || { \

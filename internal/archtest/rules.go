@@ -62,7 +62,9 @@ var packages = []row{
 	{path: "dnsdisc", floor: shells, imports: []string{"internal/secp", "internal/netaddr", "enr", "enode"}, pure: []string{
 		"tree.go", "url.go", "make.go", "zone.go", "dir.go", "walk.go",
 	}},
-	{path: "nat", floor: shells, imports: []string{"internal/netaddr"}, modules: []string{"github.com/huin/goupnp"}},
+	{path: "nat", floor: shells, imports: []string{"internal/netaddr"}, modules: []string{"github.com/huin/goupnp", "golang.org/x/net"}, pure: []string{
+		"method.go", "state.go", "pmp.go", "pcp.go", "stun.go", "epoch.go", "outlook.go", "route.go",
+	}},
 	{path: "internal/nodedb", floor: shells, imports: []string{"internal/netaddr", "enr", "enode"}, modules: []string{"go.etcd.io/bbolt"}},
 
 	// The only one that sees rlpx, discover, dnsdisc and nat together. It has
