@@ -26,10 +26,31 @@ const (
 //
 // Lookups begin with the first pull and go on only while the loop body returns for
 // more, so that a node with enough peers asks nobody.
-func (s *Service) Nodes(ctx context.Context) iter.Seq[*enode.Node] {
+func (s *Service) Nodes(ctx context.Context) iter.Seq[*enode.Node] { return s.walk(ctx, s.protocols()...) }
+
+// NodesV4 is Nodes by discovery v4 alone. It yields nothing if that is not spoken.
+func (s *Service) NodesV4(ctx context.Context) iter.Seq[*enode.Node] {
+	if s.v4 == nil {
+		return s.walk(ctx)
+	}
+	return s.walk(ctx, discV4)
+}
+
+// NodesV5 is Nodes by discovery v5 alone. It yields nothing if that is not spoken.
+func (s *Service) NodesV5(ctx context.Context) iter.Seq[*enode.Node] {
+	if s.v5 == nil {
+		return s.walk(ctx)
+	}
+	return s.walk(ctx, discV5)
+}
+
+func (s *Service) walk(ctx context.Context, protocols ...protocol) iter.Seq[*enode.Node] {
 	return func(yield func(*enode.Node) bool) {
+		if len(protocols) == 0 {
+			return
+		}
 		w := walk{service: s, ctx: ctx, yield: yield, seen: make(map[enode.ID]struct{})}
-		for i, p := range s.protocols() {
+		for i, p := range protocols {
 			w.strides[i].protocol = p
 			w.begin(&w.strides[i])
 		}
@@ -39,7 +60,7 @@ func (s *Service) Nodes(ctx context.Context) iter.Seq[*enode.Node] {
 	}
 }
 
-// A walk is one use of Nodes.
+// A walk is one use of Nodes or of one of its kin.
 type walk struct {
 	service *Service
 	ctx     context.Context

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"parley/dnsdisc"
 	"parley/enode"
 )
 
@@ -76,6 +77,14 @@ type Config struct {
 	// BootstrapNodes and BootstrapNodesV5 are asked first for other nodes, by
 	// whatever protocols run.
 	BootstrapNodes, BootstrapNodesV5 []*enode.Node
+
+	// DNSDiscovery are lists of nodes in DNS (EIP-1459), as enrtree:// URLs. They are
+	// read while more peers are wanted, also without discovery over UDP. Addresses
+	// that are not public are taken from them only if NetRestrict has them.
+	DNSDiscovery []string
+
+	// DNSResolver looks them up. Nil means the system's.
+	DNSResolver dnsdisc.Resolver
 
 	// DiscAddr is the UDP address, where it is not that of TCP.
 	DiscAddr string
@@ -185,6 +194,9 @@ func (c *Config) check() error {
 			}
 		}
 	}
+	if _, err := c.dnsLinks(); err != nil {
+		fail("DNSDiscovery: %w", err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -192,6 +204,7 @@ func (c *Config) check() error {
 func (c Config) withDefaults() Config {
 	c.Protocols = slices.Clone(c.Protocols)
 	c.StaticNodes, c.TrustedNodes = slices.Clone(c.StaticNodes), slices.Clone(c.TrustedNodes)
+	c.DNSDiscovery = slices.Clone(c.DNSDiscovery)
 	c.BootstrapNodes, c.BootstrapNodesV5 = slices.Clone(c.BootstrapNodes), slices.Clone(c.BootstrapNodesV5)
 	if c.MaxPeers == 0 {
 		c.MaxPeers = DefaultMaxPeers

@@ -12,13 +12,8 @@ import (
 	"parley/internal/peerset"
 )
 
-const (
-	// dialTimeout bounds looking up the host name and opening the connection.
-	dialTimeout = 10 * time.Second
-
-	// sourcePause is the rest before an exhausted source is asked again.
-	sourcePause = 10 * time.Second
-)
+// dialTimeout bounds looking up the host name and opening the connection.
+const dialTimeout = 10 * time.Second
 
 var (
 	errNoTCP = errors.New("the node has no TCP endpoint")
@@ -153,66 +148,4 @@ func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 	}
 	s.set.Note(n.ID(), Verdict{Time: time.Now(), Gate: gate, Remote: e.Remote, Err: e.Err})
 	return true
-}
-
-// pull takes candidates from a source while they are of use, each of which one of
-// the given protocols must accept. Without demand for peers the source is not
-// asked. Each source has a goroutine of its own, so that a slow one starves nobody.
-func (s *Server) pull(name peerset.Source, source Source, protocols []Protocol) {
-	for s.waitForDemand(name) {
-		for n := range source(s.ctx) {
-			s.offer(name, protocols, n)
-			if !s.waitForDemand(name) {
-				return
-			}
-		}
-		select {
-		case <-time.After(sourcePause):
-		case <-s.ctx.Done():
-		}
-	}
-}
-
-// waitForDemand blocks until the peer set wants candidates of a source. It returns
-// false on Stop.
-func (s *Server) waitForDemand(name peerset.Source) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.running() && s.set.Wanted(time.Now(), name) == 0 {
-		s.changed.Wait()
-	}
-	return s.running()
-}
-
-// offer hands a candidate to the peer set. The filters are the user's code and run
-// before the lock.
-func (s *Server) offer(name peerset.Source, protocols []Protocol, n *enode.Node) {
-	if n == nil {
-		return
-	}
-	c := peerset.Candidate{Node: n, Source: name, Filtered: filter(protocols, n)}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.set.Offer(time.Now(), c) == nil {
-		s.changed.Broadcast()
-	}
-}
-
-// filter returns nil if one of the protocols has a use for n, and otherwise what
-// the first one has against it.
-func filter(protocols []Protocol, n *enode.Node) (first error) {
-	for i := range protocols {
-		p := &protocols[i]
-		if p.Filter == nil {
-			return nil
-		}
-		err := p.Filter(n)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = fmt.Errorf("%v: %w", p.Cap(), err)
-		}
-	}
-	return first
 }

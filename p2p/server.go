@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"parley/discover"
+	"parley/dnsdisc"
 	"parley/enode"
 	"parley/enr"
 	"parley/internal/localnode"
@@ -46,7 +47,9 @@ type Server struct {
 	local   *localnode.Local
 	peers   map[enode.ID]*Peer
 	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
-	early   []func(*Server) error      // what was asked for before Start, and meanwhile
+
+	identifying int                   // candidates that are asked for their records
+	early       []func(*Server) error // what was asked for before Start, and meanwhile
 
 	// Set by Start and not changed after.
 	cfg      Config
@@ -54,6 +57,7 @@ type Server struct {
 	bufs     *rlpx.Buffers
 	listener net.Listener
 	disc     *discover.Service // nil without discovery
+	dns      *dnsdisc.Client   // nil without lists in DNS
 	db       *nodedb.DB
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -124,6 +128,9 @@ func (s *Server) Start() (err error) {
 	}
 	s.db = nodedb.Open(cfg.NodeDatabase, nodedb.Options{Logger: cfg.Logger})
 	undo = append(undo, func() { s.db.Close() })
+	if s.dns, err = cfg.newDNS(s.db); err != nil {
+		return err // checked before
+	}
 	local, err := s.newLocal(&cfg, listener, conn)
 	if err != nil {
 		return err
@@ -177,17 +184,10 @@ func (s *Server) run() error {
 	}
 	if !cfg.NoDial {
 		s.tasks.Go(s.dialLoop)
-		for i := range cfg.Protocols {
-			if p := &cfg.Protocols[i]; p.DialCandidates != nil {
-				s.tasks.Go(func() { s.pull(peerset.ProtocolSource(p.Name), p.DialCandidates, cfg.Protocols[i:i+1]) })
-			}
-		}
+		s.startSources()
 	}
 	if s.disc != nil {
 		s.publish()
-		if !cfg.NoDial {
-			s.tasks.Go(func() { s.pull(peerset.SourceV5, s.disc.Nodes, cfg.Protocols) })
-		}
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
 	}

@@ -172,6 +172,9 @@ func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, l
 		EnableMsgEvents: s.MsgEvents,
 		Logger:          log,
 	}
+	for _, l := range s.DNSLists {
+		cfg.DNSDiscovery = append(cfg.DNSDiscovery, l.String())
+	}
 	if s.DiscoveryPort != 0 {
 		cfg.DiscAddr = net.JoinHostPort(s.ListenAddr, strconv.Itoa(int(s.DiscoveryPort)))
 	}

@@ -53,6 +53,20 @@ func (s *Set) young(now time.Time) (n int, until time.Time) {
 	return n, until
 }
 
+// Offerable reports whether there is a point in finding out more about a node that
+// could be offered: it is not a peer, waits for nothing, and was not dialed a
+// moment ago.
+func (s *Set) Offerable(now time.Time, id ID) bool {
+	t := s.dialer.targets[id]
+	switch {
+	case id == s.self || s.Connected(id):
+		return false
+	case t == nil:
+		return true
+	}
+	return !t.waiting && !t.dialing && !t.static && !now.Before(t.next)
+}
+
 // Offer adds a candidate for a dial, or says why it is of no use. What it says
 // about a node that was refused is kept for Explain, except where the reason is
 // only that it comes too often.
