@@ -151,9 +151,15 @@ func (g *pcpGateway) has(ctx context.Context, p Port, external uint16) bool {
 	return err == nil && granted.external == external
 }
 
-// remove goes by the internal port and the nonce, RFC 6887 section 15.
-func (g *pcpGateway) remove(ctx context.Context, p Port, _ uint16) error {
-	if _, _, err := g.request(ctx, p, 0, 0); err != nil {
+// remove goes by the internal port and the nonce, RFC 6887 section 15. A gateway
+// that refuses although it gave the mapping, as miniupnpd 2.3.1 does with holes for
+// IPv6 that were asked for twice, still lets it be made short.
+func (g *pcpGateway) remove(ctx context.Context, p Port, external uint16) error {
+	_, _, err := g.request(ctx, p, 0, 0)
+	if errors.Is(err, pcpNotAuthorized) && external != 0 && g.server.Addr().Is6() {
+		_, _, err = g.request(ctx, p, external, 1)
+	}
+	if err != nil {
 		return fmt.Errorf("nat: pcp: remove the mapping of %v port %d: %w", p.Protocol, p.Internal, err)
 	}
 	return nil

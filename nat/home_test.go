@@ -64,11 +64,12 @@ type home struct {
 	searches int
 	requests []string // "15:04:05 what"
 
-	v6     bool              // the host has IPv6, and the router a firewall for it
-	local6 bool              // the host has IPv6, but no public address
-	only4  bool              // the router takes pinholes by IPv4 too, and does not listen to IPv6
-	closed bool              // the firewall lets no program open ports
-	holes  map[string]string // what each leads to, by ID
+	v6       bool              // the host has IPv6, and the router a firewall for it
+	local6   bool              // the host has IPv6, but no public address
+	stubborn bool              // the router removes no holes by PCP
+	only4    bool              // the router takes pinholes by IPv4 too, and does not listen to IPv6
+	closed   bool              // the firewall lets no program open ports
+	holes    map[string]string // what each leads to, by ID
 
 	gateway  netip.Addr
 	changed  chan struct{}
@@ -311,6 +312,9 @@ func (h *home) pcpMap(b []byte, from net.Addr) []byte {
 		if strings.HasPrefix(key, protocol) && r.internal == internal && r.client == client && r.nonce != [12]byte(b[24:]) && r.nonce != [12]byte{} {
 			code = 2
 		}
+	}
+	if h.stubborn && lifetime == 0 && strings.Contains(client, ":") {
+		code = 2
 	}
 	if code == 0 {
 		external, lifetime = h.assign(protocol, client, internal, external, lifetime, [12]byte(b[24:]))

@@ -103,3 +103,23 @@ func TestPCPAnnounce(t *testing.T) {
 		}
 	})
 }
+
+// A gateway that refuses to remove a hole is asked to keep it for a second only.
+func TestPCPStubborn(t *testing.T) {
+	inHome(t, func(t *testing.T, h *home) {
+		h.v6, h.stubborn = true, true
+		d := h.run("pcp")
+		wait(time.Minute)
+		d.stop()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if len(h.table) != 2 {
+			t.Errorf("%d holes, want the 2 that it refuses to remove", len(h.table))
+		}
+		for key, r := range h.table {
+			if r.lease != 1 {
+				t.Errorf("%s is left for %d s, want 1", key, r.lease)
+			}
+		}
+	})
+}
