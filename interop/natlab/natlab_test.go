@@ -165,6 +165,36 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A program that was killed, started again, has the same ports, and leaves nothing.
+func TestKilled(t *testing.T) {
+	l := Open(t)
+	for _, method := range []string{"pmp", "pcp", "upnp"} {
+		t.Run(method, func(t *testing.T) {
+			for _, end := range []func(*Program){(*Program).Kill, (*Program).Stop} {
+				p := startProgram(l, t, method, 30303)
+				s := p.Wait(quick, "the endpoints are known", func(s State) bool { return s.IPv4.Mapped == 2 })
+				if s.IPv4.TCP != l.endpoint4(30303) || s.IPv4.UDP != l.endpoint4(30303) {
+					t.Errorf("the program tells %+v, want port 30303", s.IPv4)
+				}
+				if tcp, udp := l.Call(s.IPv4.TCP.String(), s.IPv4.UDP.String()); !tcp || !udp {
+					t.Errorf("from outside TCP answers: %v, UDP: %v", tcp, udp)
+				}
+				end(p)
+			}
+			if ports, _ := l.Mapped(); ports != 0 {
+				t.Errorf("%d ports are left", ports)
+			}
+			if method == "upnp" {
+				return // the holes of the killed one have names that nobody knows any more
+			}
+			nodes.Wait(t, quick, "no hole is left", func() bool {
+				_, holes := l.Mapped()
+				return holes == 0
+			})
+		})
+	}
+}
+
 // A route that comes back is noticed at once: the kernel tells.
 func TestRoute(t *testing.T) {
 	l := Open(t)

@@ -26,7 +26,7 @@ type Start func(l *Lab, t testing.TB, method string, port int) *Program
 // else.
 func StartProbe(l *Lab, t testing.TB, method string, port int) *Program {
 	t.Helper()
-	p := start(t, l.lan, probe(t), "-nat", method, "-port", strconv.Itoa(port))
+	p := start(t, l.lan, probe(t), "-nat", method, "-port", strconv.Itoa(port), "-seed", "of the lab")
 	return &Program{t: t, process: p, state: func() (s State) {
 		if lines := p.output(); len(lines) > 0 {
 			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &s); err != nil {
@@ -57,6 +57,15 @@ func (p *Program) Stop() {
 	if err := p.process.stop(); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// Kill ends the program without letting it do anything more.
+func (p *Program) Kill() {
+	p.t.Helper()
+	if err := p.process.cmd.Process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
+	<-p.process.ended
 }
 
 // Call connects from outside to endpoints, as TCP and as UDP, and reports which
