@@ -11,6 +11,7 @@ import (
 
 	"parley/dnsdisc"
 	"parley/enode"
+	"parley/nat"
 )
 
 // Defaults of Config.
@@ -77,6 +78,11 @@ type Config struct {
 	// BootstrapNodes and BootstrapNodesV5 are asked first for other nodes, by
 	// whatever protocols run.
 	BootstrapNodes, BootstrapNodesV5 []*enode.Node
+
+	// NAT is how the node finds out its address as seen from outside, and has the
+	// gateway lead its ports to it, such as nat.Any(). Both are put into the record.
+	// The zero Method does nothing: then the address is learned from other nodes.
+	NAT nat.Method
 
 	// DNSDiscovery are lists of nodes in DNS (EIP-1459), as enrtree:// URLs. They are
 	// read while more peers are wanted, also without discovery over UDP. Addresses

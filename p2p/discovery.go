@@ -112,6 +112,13 @@ func (s *Server) newLocal(cfg *Config, listener net.Listener, conn net.PacketCon
 	if err := local.Set(entries...); err != nil {
 		return nil, fmt.Errorf("p2p: own record: %w", err)
 	}
+	if addr, ok := externalAddr(cfg.NAT); ok {
+		// What the operator says holds for both families.
+		local.Hold(!addr.Is6())
+		if err := local.FixAddr(addr); err != nil {
+			return nil, fmt.Errorf("p2p: NAT: %w", err)
+		}
+	}
 	return local, nil
 }
 

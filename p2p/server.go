@@ -22,6 +22,7 @@ import (
 	"parley/internal/netaddr"
 	"parley/internal/nodedb"
 	"parley/internal/peerset"
+	"parley/nat"
 	"parley/rlpx"
 )
 
@@ -163,11 +164,15 @@ func (s *Server) Start() (err error) {
 		undo = append(undo, disc.Close)
 		s.disc = disc
 	}
-	return s.run()
+	m, ports, err := s.newNAT(&cfg)
+	if err != nil {
+		return err
+	}
+	return s.run(m, ports)
 }
 
 // run ends Start: from now on the Server runs.
-func (s *Server) run() error {
+func (s *Server) run(m *nat.Mapper, ports []nat.Port) error {
 	s.mu.Lock()
 	if err := s.applyEarly(); err != nil { // what was asked for during Start
 		s.mu.Unlock()
@@ -190,6 +195,9 @@ func (s *Server) run() error {
 		s.publish()
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
+	}
+	if m != nil {
+		s.tasks.Go(func() { s.followNAT(m, ports) })
 	}
 	if s.listener == nil && cfg.NoDial && cfg.MaxPeers > 0 {
 		s.log.Warn("Neither listening nor dialing: there will be no peers")

@@ -11,6 +11,7 @@ import (
 	"parley/daemon/version"
 	"parley/discover"
 	"parley/enode"
+	"parley/nat"
 	"parley/p2p"
 )
 
@@ -30,9 +31,9 @@ type Config struct {
 	// Addr is the UDP address to listen on, as "host:port".
 	Addr string
 
-	// External is the address that others reach the node at, to be put into its
-	// record. The zero Addr means that it is learned from them.
-	External netip.Addr
+	// NAT is how the address is found out that others reach the node at. The zero
+	// Method means that it is learned from them.
+	NAT nat.Method
 
 	// NetRestrict, if not empty, is the list of networks outside of which nobody is
 	// answered.
@@ -60,14 +61,10 @@ func Run(ctx context.Context, cfg Config) error {
 		DiscoveryV5:       true,
 		DiscoveryRate:     rate,
 		DiscoverySessions: sessions,
+		NAT:               cfg.NAT,
 		NetRestrict:       cfg.NetRestrict,
 		Logger:            cfg.Logger,
 	}}
-	if cfg.External.IsValid() {
-		if err := srv.LocalNode().FixAddr(cfg.External); err != nil {
-			return err
-		}
-	}
 	if err := srv.Start(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"parley/discover"
 	"parley/enode"
+	"parley/nat"
 )
 
 func newKey(t *testing.T) *enode.PrivateKey {
@@ -81,8 +82,8 @@ func TestNodesMeet(t *testing.T) {
 // the clock.
 func TestRecord(t *testing.T) {
 	before := uint64(time.Now().UnixMilli())
-	four := run(t, Config{PrivateKey: newKey(t), External: netip.MustParseAddr("203.0.113.9")})
-	six := run(t, Config{PrivateKey: newKey(t), External: netip.MustParseAddr("2001:db8::9")})
+	four := run(t, Config{PrivateKey: newKey(t), NAT: nat.External("203.0.113.9")})
+	six := run(t, Config{PrivateKey: newKey(t), NAT: nat.External("2001:db8::9")})
 	if at, _ := four.UDPEndpoint(); at.Addr() != netip.MustParseAddr("203.0.113.9") || at.Port() == 0 {
 		t.Errorf("endpoint %v, want 203.0.113.9 and the port", at)
 	}
@@ -104,12 +105,12 @@ func TestRunErrors(t *testing.T) {
 	for _, cfg := range []Config{
 		{Addr: "203.0.113.9:0", PrivateKey: newKey(t)},
 		{Addr: "127.0.0.1:0"},
-		{Addr: "127.0.0.1:0", PrivateKey: newKey(t), External: netip.MustParseAddr("0.0.0.0")},
+		{Addr: "127.0.0.1:0", PrivateKey: newKey(t), NAT: nat.External("0.0.0.0")},
 	} {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 		cfg.Started = func(*enode.Node) error { return nil }
 		if err := Run(ctx, cfg); err == nil {
-			t.Errorf("%v, %v: no error", cfg.Addr, cfg.External)
+			t.Errorf("%v, %v: no error", cfg.Addr, cfg.NAT)
 		}
 	}
 }

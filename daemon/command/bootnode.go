@@ -21,6 +21,7 @@ import (
 	"parley/daemon/datadir"
 	"parley/daemon/logging"
 	"parley/enode"
+	"parley/nat"
 )
 
 // isBootnode reports whether the program was called by the name of the bootnode
@@ -44,7 +45,7 @@ func (a *app) bootnodeCommand() *cli.Command {
 			&cli.BoolFlag{Name: "writeaddress", Usage: "print the public key as 128 hex digits and end"},
 			&cli.StringFlag{Name: "nodekey", Usage: "`FILE` with the node key"},
 			&cli.StringFlag{Name: "nodekeyhex", Usage: "`HEX` node key as 64 hex digits, for testing: other users of the machine can read it"},
-			&cli.StringFlag{Name: "nat", Value: "none", Usage: "`WHAT` extip:IP puts the address into the record; none learns it from others (default: none)"},
+			&cli.StringFlag{Name: "nat", Value: "none", Usage: "`METHOD` how to learn the address from outside and map the port: any, upnp, pmp, pcp, stun, extip:IP or none (default: none)"},
 			&cli.StringFlag{Name: "netrestrict", Usage: "`CIDR,…` talk only to addresses in these networks"},
 			&cli.BoolFlag{Name: "v5", Usage: "taken for old scripts: v5 is spoken anyway, beside v4"},
 			&cli.StringFlag{Name: "verbosity", Value: "3", Usage: "`N` 0 silent, 1 errors, 2 warnings, 3 what happens, 4 debug, 5 everything (default: 3)"},
@@ -84,9 +85,9 @@ func (a *app) bootnode(ctx context.Context, c *cli.Command) error {
 		about := about(s.NodeKey, key)
 		return a.print(c, about, about.PublicKey)
 	}
-	external, err := bootnodeNAT(c.String("nat"))
+	outside, err := nat.Parse(c.String("nat"))
 	if err != nil {
-		return err
+		return usagef("--nat: %w", err)
 	}
 	log, file, err := logging.New(logging.Options{Level: s.LogLevel, Format: "terminal", Writer: a.Stderr, Color: a.Color})
 	if err != nil {
@@ -99,7 +100,7 @@ func (a *app) bootnode(ctx context.Context, c *cli.Command) error {
 	context.AfterFunc(ctx, stop)
 
 	return bootnode.Run(ctx, bootnode.Config{
-		PrivateKey: key, Addr: c.String("addr"), External: external, NetRestrict: s.NetRestrict, Logger: log,
+		PrivateKey: key, Addr: c.String("addr"), NAT: outside, NetRestrict: s.NetRestrict, Logger: log,
 		Started: func(self *enode.Node) error {
 			at, _ := self.UDPEndpoint()
 			about := aboutBootnode{ID: self.ID().String(), Enode: self.URL(), ENR: self.Record().String(), UDP: at.String()}
@@ -143,22 +144,4 @@ func (a *app) bootnodeSettings(c *cli.Command) (*config.Settings, error) {
 		return nil, &exitError{exitUsage, err}
 	}
 	return &loaded.Settings, nil
-}
-
-// bootnodeNAT returns the address that --nat names, none if it is to be learned.
-func bootnodeNAT(text string) (netip.Addr, error) {
-	method, ip, _ := strings.Cut(text, ":")
-	switch method {
-	case "", "none", "off":
-		return netip.Addr{}, nil
-	case "extip", "ip":
-		addr, err := netip.ParseAddr(ip)
-		if err != nil || addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast() {
-			return addr, usagef("--nat %q: want the address that others reach this node at, such as extip:203.0.113.9", text)
-		}
-		return addr.Unmap(), nil
-	case "any", "auto", "on", "upnp", "pmp", "natpmp", "nat-pmp", "stun":
-		return netip.Addr{}, usagef("--nat %s: this command does not ask a gateway for a port mapping yet; forward the UDP port there and say --nat extip:IP", text)
-	}
-	return netip.Addr{}, usagef("--nat %q: want none or extip:IP", text)
 }

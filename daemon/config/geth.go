@@ -27,7 +27,7 @@ var gethP2P = map[string]string{
 	"BootstrapNodesV5": "",
 	"NodeDatabase":     "",
 	"DiscAddr":         "",
-	"NAT":              "",
+	"NAT":              "nat",
 }
 
 // gethNode maps geth's keys of [Node] to options. What is not here concerns other

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"parley/enode"
+	"parley/nat"
 )
 
 // The categories of options, in the order of the help.
@@ -72,6 +73,9 @@ func netOptions() []*Option {
 		{Name: "trustedpeers", Category: catNet, Kind: List, Arg: "NODE,…|FILE",
 			Usage: "nodes to admit even when there are enough peers; written as staticpeers",
 			set:   func(s *Settings, v string) error { return setNodes(&s.TrustedPeers, items(v)) }},
+		{Name: "nat", Category: catNet, Default: "any", Arg: "METHOD",
+			Usage: "how to learn the address from outside and map the ports there: any, upnp, pmp[:IP], pcp[:IP], stun[:HOST:PORT,…], extip:IP|HOST or none",
+			set:   setNAT},
 		{Name: "bootnodes", Category: catNet, Kind: List, Default: ofNetwork, Arg: "NODE,…|FILE",
 			Usage: `nodes to ask first for others, written as staticpeers, or network: those of the network (for any, mainnet's; for a private network, none); "" is none`,
 			set:   setBootnodes},
@@ -198,6 +202,11 @@ func setNetRestrict(s *Settings, v string) error {
 		s.NetRestrict = append(s.NetRestrict, prefix.Masked())
 	}
 	return nil
+}
+
+func setNAT(s *Settings, v string) (err error) {
+	s.NAT, err = nat.Parse(v)
+	return err
 }
 
 func setIPCPath(s *Settings, v string) error {

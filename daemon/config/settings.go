@@ -8,6 +8,7 @@ import (
 	"parley/dnsdisc"
 	"parley/enode"
 	"parley/eth"
+	"parley/nat"
 )
 
 // The networks that --network knows.
@@ -37,6 +38,8 @@ type Settings struct {
 	StaticPeers  []*enode.Node
 	TrustedPeers []*enode.Node
 	MsgEvents    bool
+
+	NAT nat.Method // how to learn the address from outside, and to map ports
 
 	Bootnodes                []*enode.Node
 	NoDiscover               bool

@@ -167,6 +167,7 @@ func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, l
 		NoDiscovery:     s.NoDiscover || !s.DiscoveryV4 && !s.DiscoveryV5,
 		DiscoveryV4:     s.DiscoveryV4,
 		DiscoveryV5:     s.DiscoveryV5,
+		NAT:             s.NAT,
 		BootstrapNodes:  s.Bootnodes,
 		NodeDatabase:    dir.Database(),
 		EnableMsgEvents: s.MsgEvents,

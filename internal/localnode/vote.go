@@ -82,7 +82,8 @@ func (e *election) drop(key netip.Prefix) {
 // has the elected address and UDP port.
 //
 // Votes of nodes that are not on the public network do not count, nor do votes
-// for an address that is not public, nor any about a family that SetStatic fixed.
+// for an address that is not public, nor any about a family that FixEndpoint or
+// FixAddr fixed.
 func (l *Local) Vote(now time.Time, from netip.Addr, endpoint netip.AddrPort) (changed bool, err error) {
 	from = netaddr.Normalize(from)
 	addr := netaddr.Normalize(endpoint.Addr())
@@ -106,25 +107,37 @@ func (l *Local) Vote(now time.Time, from netip.Addr, endpoint netip.AddrPort) (c
 	return l.node != before, err
 }
 
-// SetStatic fixes the address of one family: votes no longer change it.
-func (l *Local) SetStatic(endpoint netip.AddrPort) error {
-	endpoint = netip.AddrPortFrom(netaddr.Normalize(endpoint.Addr()), endpoint.Port())
-	l.fixed[endpoint.Addr().Is6()] = true
-	return l.Set(Endpoint(endpoint)...)
-}
+// FixAddr sets the address of one family, and votes no longer change it. The ports
+// stay.
+func (l *Local) FixAddr(addr netip.Addr) error { return l.FixEndpoint(addr, 0, 0) }
 
-// FixAddr does the same for an address alone. The ports stay.
-func (l *Local) FixAddr(addr netip.Addr) error {
+// FixEndpoint is FixAddr for an address and the ports at which this node is seen
+// there. A port of 0 stays as it is.
+func (l *Local) FixEndpoint(addr netip.Addr, tcp, udp uint16) error {
 	addr = netaddr.Normalize(addr)
 	if !netaddr.Contactable(addr) {
 		return fmt.Errorf("localnode: nobody can be contacted at the address %v", addr)
 	}
-	if err := l.Set(enr.IP(addr)); err != nil {
+	entries := []enr.Entry{enr.IP(addr)}
+	if tcp != 0 {
+		entries = append(entries, Endpoint(netip.AddrPortFrom(addr, tcp))...)
+	}
+	if udp != 0 {
+		entries = append(entries, UDPEndpoint(netip.AddrPortFrom(addr, udp))...)
+	}
+	if err := l.Set(entries...); err != nil {
 		return err
 	}
 	l.fixed[addr.Is6()] = true
 	return nil
 }
+
+// Hold keeps votes from changing the endpoint of a family, that of IPv6 or IPv4, as
+// FixEndpoint does, whatever it is now.
+func (l *Local) Hold(ipv6 bool) { l.fixed[ipv6] = true }
+
+// Free ends that: votes count again. The endpoint stays until they change it.
+func (l *Local) Free(ipv6 bool) { delete(l.fixed, ipv6) }
 
 // UDPEndpoint returns the entries for a UDP endpoint.
 func UDPEndpoint(ap netip.AddrPort) []enr.Entry {

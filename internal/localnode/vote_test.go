@@ -152,8 +152,8 @@ func TestVotesThatDoNotCount(t *testing.T) {
 			}
 		}
 	}
-	static := netip.MustParseAddrPort("90.0.0.9:30303")
-	if err := l.SetStatic(static); err != nil {
+	static := netip.MustParseAddr("90.0.0.9")
+	if err := l.FixEndpoint(static, 30303, 30303); err != nil {
 		t.Fatal(err)
 	}
 	if n := castAll(t, l, start, 0, 50, ours); n != 0 {
@@ -193,6 +193,13 @@ func TestFixAddr(t *testing.T) {
 	if l.Node().Record().Has("tcp") {
 		t.Error("the record has a TCP port")
 	}
+	if err := l.FixEndpoint(netip.MustParseAddr("90.0.0.9"), 1234, 0); err != nil {
+		t.Fatal(err)
+	}
+	tcp, _ := l.Node().TCPEndpoint()
+	if udp, _ := l.Node().UDPEndpoint(); tcp.Port() != 1234 || udp.Port() != 30301 {
+		t.Errorf("endpoints %v and %v, want the ports 1234 and 30301", tcp, udp)
+	}
 	for _, bad := range []string{"0.0.0.0", "::", "224.0.0.1"} {
 		if err := l.FixAddr(netip.MustParseAddr(bad)); err == nil {
 			t.Errorf("%s was accepted", bad)
@@ -200,5 +207,29 @@ func TestFixAddr(t *testing.T) {
 	}
 	if err := l.FixAddr(netip.Addr{}); err == nil {
 		t.Error("no address was accepted")
+	}
+}
+
+// Votes count while nothing else is known: not while the endpoint is held, and again
+// when it is free.
+func TestHoldAndFree(t *testing.T) {
+	l := newLocal(t)
+	first, second := netip.MustParseAddrPort("90.0.0.1:30303"), netip.MustParseAddrPort("90.0.0.2:30303")
+	l.Hold(false)
+	if n := castAll(t, l, start, 0, 50, first); n != 0 {
+		t.Errorf("%d changes of an endpoint that is held, want none", n)
+	}
+	if err := l.FixEndpoint(first.Addr(), 0, first.Port()); err != nil {
+		t.Fatal(err)
+	}
+	l.Free(false)
+	if ep, _ := l.Node().UDPEndpoint(); ep != first {
+		t.Errorf("the endpoint is %v when it is free, want %v still", ep, first)
+	}
+	if n := castAll(t, l, start, 50, 100, second); n != 1 {
+		t.Errorf("%d changes of an endpoint that is free, want 1", n)
+	}
+	if ep, _ := l.Node().UDPEndpoint(); ep != second {
+		t.Errorf("the endpoint is %v, want %v", ep, second)
 	}
 }

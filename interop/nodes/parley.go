@@ -30,7 +30,7 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	args := []string{
 		"run", "--datadir", filepath.Join(dir, "data"), "--ipcpath", socket,
 		"--listen.addr", "127.0.0.1", "--port", "0", "--netrestrict", "127.0.0.0/8",
-		"--bootnodes", "", "--discovery.dns", "",
+		"--nat", "none", "--bootnodes", "", "--discovery.dns", "",
 	}
 	if o.Network != nil {
 		args = append(args,

@@ -112,7 +112,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // start starts a node on the loopback interface that knows nobody outside.
 func start(ts *testscript.TestScript, neg bool, args []string) {
-	local := []string{"parley", "run", "--port", "0", "--listen.addr", "127.0.0.1", "--bootnodes", "", "--discovery.dns", ""}
+	local := []string{"parley", "run", "--port", "0", "--listen.addr", "127.0.0.1", "--nat", "none", "--bootnodes", "", "--discovery.dns", ""}
 	p := background(ts, args[0], false, append(local, args[1:]...))
 	ts.Setenv(args[0], p.find(ts, `enode"?[=:]"?(enode://[^" ]*)`)[1])
 }
