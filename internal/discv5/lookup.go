@@ -66,7 +66,7 @@ func (e *Engine) query(now time.Time, l *lookup, n *enode.Node, distances []uint
 		if c.err == nil {
 			e.learn(now, l, c)
 		}
-		all := append(named, c.nodes.nodes...)
+		all := slices.Concat(named, c.nodes.nodes)
 		if rest := l.rest(c); c.err == nil && len(rest) > 0 {
 			e.query(now, l, n, rest, all)
 			return
