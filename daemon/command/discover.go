@@ -13,8 +13,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"parley/daemon/datadir"
 	"parley/daemon/config"
+	"parley/daemon/datadir"
 	"parley/daemon/logging"
 	"parley/discover"
 	"parley/enode"
