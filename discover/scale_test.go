@@ -27,8 +27,8 @@ func TestTwoHundredNodes(t *testing.T) {
 				nodes, lookups := 40, 20
 				if *soak {
 					nodes, lookups = 200, 100
-				} else if raceEnabled && kind.name == "v4" {
-					nodes, lookups = 16, 10 // signatures take ten times as long
+				} else if raceEnabled {
+					nodes, lookups = 8, 10 // everything takes ten times as long
 				}
 				link := simnet.Link{Delay: 80 * time.Millisecond, Loss: c.loss}
 				inWorld(t, link, func(w *world) {
