@@ -97,7 +97,7 @@ func (s *NameServer) Tool(t testing.TB, resolver bool, path string, args ...stri
 		enter = append(enter, "--mount")
 	}
 	if os.Geteuid() != 0 {
-		enter = append(enter, "--user")
+		enter = append(enter, "--user", "--preserve-credentials")
 	}
 	return Tool(t, "nsenter", append(append(enter, path), args...)...)
 }
