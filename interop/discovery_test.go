@@ -25,8 +25,9 @@ const written = 2 * time.Second
 
 // Three nodes of which the later ones are told of the first only are all peers of
 // each other within 10 s, whichever of them is geth. A parley that is killed and
-// told of nobody is so again within 10 s, out of its database, with the same ID
-// and a record that is not older.
+// told of nobody when it starts again is so again within 10 s, with the same ID and
+// a record that is not older. That its database alone is enough for that is what
+// the daemon's TestL4Kill shows, with a peer that does not dial.
 func TestThreeNodes(t *testing.T) {
 	t.Parallel()
 	const parley, geth = "parley", "geth"
