@@ -94,6 +94,7 @@ soak: ## run the long forms of tests
 	@go test -count=1 -timeout=60m -run '^TestL10' ./p2p -soak
 	@go test -count=1 -timeout=60m -v -run '^TestTwoHundredNodes' ./discover -soak
 	@go test -count=1 -timeout=60m -run '^TestL11' -v ./internal/peerset -soak
+	@cd daemon && go test -count=1 -timeout=60m -v -run '^TestL4' ./cmd/parley -soak
 
 rename: ## give the library another module path: make rename MODULE=example.org/parley
 	@test -n "$(MODULE)" || { echo 'usage: make rename MODULE=example.org/parley'; exit 2; }

@@ -90,3 +90,40 @@ func TestDevp2pEthSuite(t *testing.T) {
 		})
 	}
 }
+
+// The discovery v4 tests of the devp2p tool pass, 15 of 15, in each of 10 runs
+// against a fresh node.
+func TestDevp2pDiscv4Suite(t *testing.T) {
+	t.Parallel()
+	devp2p := path(t, (*programs.Set).Devp2p)
+	for run := range 10 {
+		t.Run(fmt.Sprint("run", run), func(t *testing.T) {
+			parley := startParley(t, "parley", nil)
+			allPassed(t, nodes.Discv4Suite(t, devp2p, parley.URL()), 15)
+		})
+	}
+}
+
+// The discovery v5 tests of the devp2p tool pass, 10 of 10, in each of 10 runs
+// against a fresh node.
+func TestDevp2pDiscv5Suite(t *testing.T) {
+	t.Parallel()
+	devp2p := path(t, (*programs.Set).Devp2p)
+	for run := range 10 {
+		t.Run(fmt.Sprint("run", run), func(t *testing.T) {
+			parley := startParley(t, "parley", nil)
+			allPassed(t, nodes.Discv5Suite(t, devp2p, parley.ENR), 10)
+		})
+	}
+}
+
+// allPassed checks that all tests of a suite were run and passed.
+func allPassed(t *testing.T, s nodes.Suite, want int) {
+	t.Helper()
+	if len(s.Passed) != want || len(s.Failed) != 0 {
+		t.Errorf("%d passed, %d failed (%v); want %d passed\n%s", len(s.Passed), len(s.Failed), s.Failed, want, s.Output)
+	}
+	if distinct := slices.Compact(slices.Sorted(slices.Values(s.Passed))); len(distinct) != len(s.Passed) {
+		t.Errorf("a test was run twice: %v", s.Passed)
+	}
+}

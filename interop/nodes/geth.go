@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,10 +29,12 @@ type GethOptions struct {
 	Name     string // of the node in this test; empty means geth
 	Network  Network
 	MaxPeers int // 0 means geth's default, 50
+
+	Discovery bool     // look for nodes, and answer, by v4 and v5
+	Bootnodes []string // URLs; with Discovery
 }
 
-// StartGeth starts a geth that sends nothing but to 127.0.0.1, without discovery
-// and bootstrap nodes.
+// StartGeth starts a geth that sends nothing but to 127.0.0.0/8.
 func StartGeth(t testing.TB, o GethOptions) *Geth {
 	t.Helper()
 	if o.Name == "" {
@@ -59,8 +62,13 @@ func StartGeth(t testing.TB, o GethOptions) *Geth {
 		"--datadir", data, "--ipcpath", socket,
 		"--networkid", strconv.FormatUint(o.Network.ID, 10), "--syncmode", "full", "--cache", "32",
 		"--nat", "extip:127.0.0.1", "--netrestrict", "127.0.0.0/8",
-		"--bootnodes", "", "--discovery.dns", "", "--nodiscover",
+		"--bootnodes", strings.Join(o.Bootnodes, ","), "--discovery.dns", "",
 		"--port", "0", "--authrpc.addr", "127.0.0.1", "--authrpc.port", "0",
+	}
+	if o.Discovery {
+		args = append(args, "--discovery.v4", "--discovery.v5")
+	} else {
+		args = append(args, "--nodiscover")
 	}
 	if o.MaxPeers != 0 {
 		args = append(args, "--maxpeers", strconv.Itoa(o.MaxPeers))

@@ -112,8 +112,17 @@ func (n *Node) Restart() {
 	if _, err := n.proc.stop(); err != nil {
 		n.t.Fatalf("%s: stop: %v", n.Name, err)
 	}
+	n.again()
+}
+
+// again starts the program with the files, key and port that it had, and with
+// other values for some of its options.
+func (n *Node) again(options ...string) {
+	n.t.Helper()
 	n.args = slices.Clone(n.args)
-	n.args[slices.Index(n.args, "--port")+1] = strconv.Itoa(n.Ports.Listener)
+	for o := range slices.Chunk(append(options, "--port", strconv.Itoa(n.Ports.Listener)), 2) {
+		n.args[slices.Index(n.args, o[0])+1] = o[1]
+	}
 	n.run()
 }
 

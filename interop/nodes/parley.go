@@ -3,6 +3,7 @@ package nodes
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -15,11 +16,13 @@ type ParleyOptions struct {
 	Logs    string // directory for the logs of failed tests
 	Name    string // of the node in this test; empty means parley
 	Network *Network
-	Args    []string // more options
+
+	Bootnodes []string // URLs
+	Args      []string // more options
 }
 
 // StartParley starts a parley on a network, or in mirror mode if there is none
-// in the options.
+// in the options. It sends nothing but to 127.0.0.0/8.
 func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	t.Helper()
 	if o.Name == "" {
@@ -30,7 +33,7 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	args := []string{
 		"run", "--datadir", filepath.Join(dir, "data"), "--ipcpath", socket,
 		"--listen.addr", "127.0.0.1", "--port", "0", "--netrestrict", "127.0.0.0/8",
-		"--nat", "none", "--bootnodes", "", "--discovery.dns", "",
+		"--nat", "none", "--bootnodes", strings.Join(o.Bootnodes, ","), "--discovery.dns", "",
 	}
 	if o.Network != nil {
 		args = append(args,
@@ -41,6 +44,15 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 		args = append(args, "--network", "any")
 	}
 	return &Parley{start(t, o.Logs, o.Name, dir, socket, o.Path, append(args, o.Args...)...)}
+}
+
+// Crash kills the program, which has no time to tell anybody or to write anything,
+// and starts it again without bootnodes, with the same files, key and port.
+func (p *Parley) Crash() {
+	p.t.Helper()
+	p.rpc.Close()
+	p.proc.kill()
+	p.again("--bootnodes", "")
 }
 
 // Explain returns what the node knows about the node with an ID.

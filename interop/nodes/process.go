@@ -64,10 +64,15 @@ func (p *process) stop() (time.Duration, error) {
 	case <-p.ended:
 		return time.Since(asked), p.err
 	case <-time.After(killAfter):
-		_ = p.cmd.Process.Kill() // fails only if it has ended
-		<-p.ended
+		p.kill()
 		return time.Since(asked), fmt.Errorf("killed, because it did not end within %v", killAfter)
 	}
+}
+
+// kill ends the program at once, and returns when it has ended.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // fails only if it has ended
+	<-p.ended
 }
 
 // log returns what the program has printed so far.

@@ -17,15 +17,35 @@ type Suite struct {
 // chain behind the node also need its engine API, which is not offered here.
 func EthSuite(t testing.TB, devp2p, chain, pattern, enode string) Suite {
 	t.Helper()
-	out := Tool(t, devp2p, "rlpx", "eth-test", "--run", pattern, "--chain", chain, "--node", enode,
+	return runSuite(t, devp2p, "rlpx", "eth-test", "--run", pattern, "--chain", chain, "--node", enode,
 		"--engineapi", "http://127.0.0.1:1", "--jwtsecret", zeroHash)
+}
+
+// Discv4Suite runs all discovery v4 tests against the node at an enode URL, from
+// 127.0.0.1 and 127.0.0.2.
+func Discv4Suite(t testing.TB, devp2p, enode string) Suite {
+	t.Helper()
+	return runSuite(t, devp2p, "discv4", "test", "--remote", enode)
+}
+
+// Discv5Suite runs all discovery v5 tests against the node with a record, from
+// 127.0.0.1 and 127.0.0.2.
+func Discv5Suite(t testing.TB, devp2p, record string) Suite {
+	t.Helper()
+	return runSuite(t, devp2p, "discv5", "test", record)
+}
+
+// runSuite runs the tests of a command of the devp2p tool.
+func runSuite(t testing.TB, devp2p string, args ...string) Suite {
+	t.Helper()
+	out := Tool(t, devp2p, args...)
 	s, err := parseSuite(out.Stdout)
 	s.Output = out.Stdout + out.Stderr
 	if err == nil && (out.Code == 0) != (len(s.Failed) == 0) {
 		err = fmt.Errorf("exit code %d with %d failed tests", out.Code, len(s.Failed))
 	}
 	if err != nil {
-		t.Fatalf("devp2p rlpx eth-test: %v\n%s", err, s.Output)
+		t.Fatalf("devp2p %s %s: %v\n%s", args[0], args[1], err, s.Output)
 	}
 	return s
 }

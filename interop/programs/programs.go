@@ -1,6 +1,7 @@
 // Package programs installs the programs that the interop tests drive and says
 // where they are. Nothing has to be prepared by hand: what is missing is built
-// with the Go tool, which fetches it from the module proxy.
+// with the Go tool, which fetches it from the module proxy, or is installed with
+// apt-get.
 package programs
 
 import (
@@ -40,7 +41,7 @@ type Set struct {
 	module string    // directory of the interop module
 	notes  io.Writer // one line for each program that has to be built
 
-	geth, devp2p, parley, chain func() (string, error)
+	geth, devp2p, parley, chain, nameServer func() (string, error)
 }
 
 // Open returns the programs of the work tree that the current directory lies
@@ -59,6 +60,7 @@ func Open(notes io.Writer) (*Set, error) {
 	s.devp2p = sync.OnceValues(func() (string, error) { return s.install(ethereumModule+"/cmd/devp2p", Devp2pVersion) })
 	s.parley = sync.OnceValues(s.build)
 	s.chain = sync.OnceValues(chainDir)
+	s.nameServer = sync.OnceValues(s.findNameServer)
 	return s, nil
 }
 

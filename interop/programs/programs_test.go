@@ -52,3 +52,13 @@ func TestPlaceFailure(t *testing.T) {
 		t.Errorf("%d files left, want none: %v", len(left), left)
 	}
 }
+
+// A program of the system is found, and one that is not there is not.
+func TestSystem(t *testing.T) {
+	if path, err := system("sh"); err != nil || filepath.Base(path) != "sh" {
+		t.Errorf("system(sh) = %q, %v", path, err)
+	}
+	if path, err := system("no-such-program-of-parley"); err == nil {
+		t.Errorf("a program that does not exist is %s", path)
+	}
+}
