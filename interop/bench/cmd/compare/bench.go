@@ -20,7 +20,10 @@ type bench struct {
 }
 
 // programs are those that jobs run.
-var programs = []string{"p2pcli", "p2pload", "p2psrv-geth", "p2psrv-parley", "secpfloor"}
+var programs = []string{
+	"p2pcli", "p2pload", "p2psrv-geth", "p2psrv-parley", "secpfloor",
+	"discload", "discnode-geth", "discnode-parley", "discsim-geth", "discsim-parley", "discidle-geth", "dbopen",
+}
 
 // build compiles both sides in both columns.
 func (b *bench) build(ctx context.Context) error {

@@ -94,12 +94,20 @@ var (
 	}
 )
 
-// readValues reads "name=value"; times come in microseconds. Of a name that
-// comes twice the last value counts.
+// readFirstPass reads what discsim prints, up to the first pass of its lookups.
+func readFirstPass(output string) map[string]float64 {
+	first, _, _ := strings.Cut(output, ": pass 2 ")
+	return readValues(first)
+}
+
+// readValues reads "name=value"; times come in microseconds, sizes in KB. Of a name
+// that comes twice the last value counts.
 func readValues(output string) map[string]float64 {
 	figures := make(map[string]float64)
 	for _, m := range value.FindAllStringSubmatch(output, -1) {
 		if v, err := strconv.ParseFloat(m[2], 64); err == nil {
+			figures[m[1]] = v
+		} else if v, err := strconv.ParseFloat(strings.TrimSuffix(m[2], "KB"), 64); err == nil {
 			figures[m[1]] = v
 		} else if d, err := time.ParseDuration(m[2]); err == nil {
 			figures[m[1]] = float64(d) / 1e3

@@ -45,7 +45,7 @@ func run(id string, short bool, rounds int, out string) error {
 		}
 	}
 	selected := selectJobs(jobs(short), id)
-	if len(selected) == 0 && !isLater(id) {
+	if len(selected) == 0 {
 		return fmt.Errorf("no row has the id %q", id)
 	}
 	b := &bench{bin: filepath.Join(out, "bin"), progress: os.Stderr}
@@ -63,7 +63,7 @@ func run(id string, short bool, rounds int, out string) error {
 		return err
 	}
 	var table strings.Builder
-	writeTable(&table, selected, measured, id)
+	writeTable(&table, selected, measured)
 	fmt.Fprintf(&table, "\n%d rounds in %v, %s\n", rounds, time.Since(began).Round(time.Second), machine())
 	fmt.Print(table.String())
 	name := "table.txt"

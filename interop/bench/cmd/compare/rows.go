@@ -35,6 +35,7 @@ const (
 	atMost                  // median of ours/reference
 	atLeast                 // the same, for what is better when it is more
 	within                  // median of ours alone
+	reaches                 // the same, for what is better when it is more
 )
 
 // A line is one line of the table, a figure of its job.
@@ -55,29 +56,6 @@ type job struct {
 
 	// against, if set, is measured in place of the reference.
 	against func() command
-}
-
-// later are the rows that have nothing to measure yet.
-var later = []struct{ id, what string }{
-	{"D1", "discv4 PING, server CPU"},
-	{"D2", "discv4 FINDNODE, server CPU"},
-	{"D3", "discv5 PING in a session, server CPU"},
-	{"D4", "discv5 FINDNODE, server CPU"},
-	{"D5", "discv5 handshake, server CPU"},
-	{"D6", "first discv4 lookup in a 200-node network, p50"},
-	{"D7", "discv5 lookup, p50"},
-	{"D8", "idle discovery node"},
-	{"N1", "open a node database of 50,000 nodes"},
-	{"C1", "packets dropped cheaply"},
-}
-
-func isLater(id string) bool {
-	for _, l := range later {
-		if l.id == id {
-			return true
-		}
-	}
-	return false
 }
 
 // selectJobs returns the jobs of a row, or all without an id.
@@ -133,7 +111,7 @@ func jobs(short bool) []job {
 			line{"  connections/s of it", "conn/s", "/s", goal{}}),
 		load("S1", pure, paced,
 			line{"accept to running protocol, server CPU, 150/s", "server-cpu-us/conn", "µs", goal{}}),
-		floor(load("S1", pure, paced,
+		floor("connection", load("S1", pure, paced,
 			line{"  against the curve operations alone", "server-cpu-us/conn", "µs", goal{atMost, 1.2}})))
 
 	hold := server("S2", pure, []string{"BENCH_NOBCAST=1"}, []string{"hold", "-secs", "1", "-peers", span("2000", "500")},
@@ -164,7 +142,7 @@ func jobs(short bool) []job {
 			[]string{"bcast", "-peers", "100", "-kind", "tx", "-size", c.size, "-n", c.n},
 			line{c.what, "server-cpu-us/msg", "µs", goal{atMost, limit}}))
 	}
-	return all
+	return append(all, discovery(short)...)
 }
 
 // rlpx is a benchmark of both sides' RLPx in one process.
@@ -190,12 +168,12 @@ func load(id string, c column, args []string, lines ...line) job {
 	}}
 }
 
-// floor sets a job against the curve operations alone.
-func floor(j job) job {
+// floor sets a job against the curve operations alone of what secpfloor names so.
+func floor(of string, j job) job {
 	j.against = func() command {
-		return command{program: "secpfloor", column: j.column, read: func(text string) map[string]float64 {
+		return command{program: "secpfloor", column: j.column, args: []string{of}, read: func(text string) map[string]float64 {
 			figures := readValues(text)
-			if v, ok := figures["cpu-us/conn"]; ok {
+			if v, ok := figures["cpu-us/op"]; ok {
 				figures[j.lines[0].key] = v
 			}
 			return figures

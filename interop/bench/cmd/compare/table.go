@@ -9,18 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// writeTable prints a line for each line of the jobs, then the rows that have
-// nothing to measure yet.
-func writeTable(w io.Writer, jobs []job, results []result, id string) {
+// writeTable prints a line for each line of the jobs.
+func writeTable(w io.Writer, jobs []job, results []result) {
 	rows := [][]string{{"id", "build", "what", "reference", "ours", "min", "median", "max", "goal", "met"}}
 	for i, j := range jobs {
 		for _, l := range j.lines {
 			rows = append(rows, tableRow(j, l, results[i]))
-		}
-	}
-	for _, l := range later {
-		if id == "" || id == l.id {
-			rows = append(rows, []string{l.id, "", l.what, "", "", "", "", "", "", "not yet"})
 		}
 	}
 	width := make([]int, len(rows[0]))
@@ -85,6 +79,8 @@ func tableRow(j job, l line, r result) []string {
 		row[8], met = fmt.Sprintf("≥ %v ×", l.goal.limit), len(ratios) > 0 && ratio >= l.goal.limit
 	case within:
 		row[8], met = "≤ "+figure(l.goal.limit, l.unit), median(own) <= l.goal.limit
+	case reaches:
+		row[8], met = "≥ "+figure(l.goal.limit, l.unit), median(own) >= l.goal.limit
 	}
 	row[9] = "no"
 	if met {

@@ -1,5 +1,7 @@
-// Command secpfloor measures what the curve operations of one inbound connection cost with parley's back
-// end: the floor of row S1.
+// Command secpfloor measures what the curve operations of one piece of work cost with parley's back end: the
+// floor of rows S1, D1, D2 and D5.
+//
+//	secpfloor connection | v4ping | v4findnode | v5handshake
 package main
 
 import (
@@ -14,18 +16,39 @@ import (
 )
 
 func main() {
-	n := flag.Int("n", 300, "connections")
+	n := flag.Int("n", 300, "times")
 	flag.Parse()
-	cost, err := measure(*n)
+	cost, err := measure(flag.Arg(0), *n)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "secpfloor:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("floor: n=%d cpu-us/conn=%.1f\n", *n, float64(cost)/1e3/float64(*n))
+	fmt.Printf("floor: n=%d cpu-us/op=%.1f\n", *n, float64(cost)/1e3/float64(*n))
 }
 
-// measure returns the CPU time of n connections.
-func measure(n int) (time.Duration, error) {
+// A scene has what the work begins with.
+type scene struct {
+	static *secp.PrivateKey
+	remote secp.PublicKey
+	short  [33]byte // remote
+	digest [32]byte
+	sig    secp.Signature // of digest by remote
+}
+
+// works are the kinds of work.
+var works = map[string]func(scene) error{
+	"connection":  recipient,
+	"v4ping":      func(s scene) error { return answer(s, 1) },
+	"v4findnode":  func(s scene) error { return answer(s, 2) },
+	"v5handshake": handshake,
+}
+
+// measure returns the CPU time of n times the work.
+func measure(name string, n int) (time.Duration, error) {
+	work, ok := works[name]
+	if !ok {
+		return 0, fmt.Errorf("no work has the name %q", name)
+	}
 	static, err := enode.GenerateKey()
 	if err != nil {
 		return 0, err
@@ -34,24 +57,56 @@ func measure(n int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	token, err := static.ECDH(remote.Public())
-	if err != nil {
+	s := scene{static: static, remote: remote.Public(), short: remote.Public().Compress()}
+	if s.digest, err = static.ECDH(remote.Public()); err != nil {
 		return 0, err
 	}
-	sig, err := remote.Sign(token)
-	if err != nil {
+	if s.sig, err = remote.Sign(s.digest); err != nil {
 		return 0, err
 	}
-	if err := recipient(static, remote.Public(), token, sig); err != nil { // tables are made at the first use
+	if err := work(s); err != nil { // tables are made at the first use
 		return 0, err
 	}
 	start := cpu.Process()
 	for range n {
-		if err := recipient(static, remote.Public(), token, sig); err != nil {
+		if err := work(s); err != nil {
 			return 0, err
 		}
 	}
 	return cpu.Process() - start, nil
+}
+
+// answer recovers who signed a packet of discovery v4, and signs so many packets
+// in answer.
+// https://github.com/ethereum/devp2p/blob/master/discv4.md#wire-protocol
+func answer(s scene, packets int) error {
+	if _, err := secp.Recover(s.digest, s.sig); err != nil {
+		return err
+	}
+	for range packets {
+		if _, err := s.static.Sign(s.digest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handshake does what the recipient of a handshake of discovery v5 does: it
+// verifies the record and the id-signature, and agrees on the session's secret with the
+// ephemeral key. The keys in record and packet are compressed.
+// https://github.com/ethereum/devp2p/blob/master/discv5/discv5-theory.md#handshake-steps
+func handshake(s scene) error {
+	for range 2 {
+		key, err := secp.ParsePublicKey(s.short[:])
+		if err != nil {
+			return err
+		}
+		if !secp.Verify(key, s.digest, [64]byte(s.sig[:64])) {
+			return fmt.Errorf("a good signature is refused")
+		}
+	}
+	_, err := s.static.ECDH(s.remote)
+	return err
 }
 
 // recipient does what the recipient of a handshake does: it opens the envelope of
@@ -59,13 +114,13 @@ func measure(n int) (time.Duration, error) {
 // draws its own ephemeral key and the key of an envelope, seals ack and agrees on
 // the session's secret.
 // https://github.com/ethereum/devp2p/blob/master/rlpx.md#initial-handshake
-func recipient(static *secp.PrivateKey, remote secp.PublicKey, token [32]byte, sig secp.Signature) error {
+func recipient(s scene) error {
 	for range 2 {
-		if _, err := static.ECDH(remote); err != nil {
+		if _, err := s.static.ECDH(s.remote); err != nil {
 			return err
 		}
 	}
-	theirs, err := secp.Recover(token, sig)
+	theirs, err := secp.Recover(s.digest, s.sig)
 	if err != nil {
 		return err
 	}
@@ -77,7 +132,7 @@ func recipient(static *secp.PrivateKey, remote secp.PublicKey, token [32]byte, s
 	if err != nil {
 		return err
 	}
-	if _, err := envelope.ECDH(remote); err != nil {
+	if _, err := envelope.ECDH(s.remote); err != nil {
 		return err
 	}
 	_, err = ephemeral.ECDH(theirs)

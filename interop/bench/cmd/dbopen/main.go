@@ -1,0 +1,143 @@
+// Command dbopen measures how long it takes to open a node database that has so many nodes: row N1.
+//
+//	dbopen -n 10000 geth|parley
+//
+// Parley keeps 10,000 nodes at most.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"parley/enode"
+	"parley/enr"
+	"parley/internal/nodedb"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	gethnode "github.com/ethereum/go-ethereum/p2p/enode"
+	gethrecord "github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// repeats is how often the database is opened. The median counts.
+const repeats = 9
+
+func main() {
+	n := flag.Int("n", 10_000, "nodes")
+	flag.Parse()
+	if err := run(flag.Arg(0), *n); err != nil {
+		fmt.Fprintln(os.Stderr, "dbopen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(side string, n int) (err error) {
+	dir, err := os.MkdirTemp("", "dbopen")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "nodes")
+	var open func() (took time.Duration, err error)
+	switch side {
+	case "geth":
+		open, err = theirs(path, n)
+	case "parley":
+		open, err = ours(path, n)
+	default:
+		err = fmt.Errorf("side %q is neither geth nor parley", side)
+	}
+	if err != nil {
+		return err
+	}
+	var list []time.Duration
+	for range repeats {
+		took, err := open()
+		if err != nil {
+			return err
+		}
+		list = append(list, took)
+	}
+	slices.Sort(list)
+	fmt.Printf("dbopen: n=%d open=%v\n", n, list[repeats/2])
+	return nil
+}
+
+// addr returns the address of node i. Private ones are not limited by network.
+func addr(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+}
+
+func theirs(path string, n int) (func() (time.Duration, error), error) {
+	db, err := gethnode.OpenDB(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range n {
+		key, err := crypto.GenerateKey()
+		if err != nil {
+			return nil, err
+		}
+		var r gethrecord.Record
+		r.Set(gethrecord.IPv4Addr(addr(i)))
+		r.Set(gethrecord.UDP(30303))
+		r.Set(gethrecord.TCP(30303))
+		if err := gethnode.SignV4(&r, key); err != nil {
+			return nil, err
+		}
+		node, err := gethnode.New(gethnode.ValidSchemes, &r)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(db.UpdateNode(node), db.UpdateLastPongReceived(node.ID(), addr(i), time.Now())); err != nil {
+			return nil, err
+		}
+	}
+	db.Close()
+	return func() (time.Duration, error) {
+		began := time.Now()
+		db, err := gethnode.OpenDB(path)
+		took := time.Since(began)
+		if err != nil {
+			return 0, err
+		}
+		db.Close()
+		return took, nil
+	}, nil
+}
+
+func ours(path string, n int) (func() (time.Duration, error), error) {
+	db := nodedb.Open(path, nodedb.Options{})
+	for i := range n {
+		key, err := enode.GenerateKey()
+		if err != nil {
+			return nil, err
+		}
+		r, err := enr.Sign(key, 1, enr.IP(addr(i)), enr.UDP(30303), enr.TCP(30303))
+		if err != nil {
+			return nil, err
+		}
+		node, err := enode.New(r)
+		if err != nil {
+			return nil, err
+		}
+		db.Proven(time.Now(), node, netip.AddrPortFrom(addr(i), 30303))
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return func() (time.Duration, error) {
+		began := time.Now()
+		db := nodedb.Open(path, nodedb.Options{})
+		took := time.Since(began)
+		if s := db.Status(); s.Nodes != n || s.Problem != nil {
+			return 0, errors.Join(fmt.Errorf("%d of %d nodes are there", s.Nodes, n), s.Problem)
+		}
+		return took, db.Close()
+	}, nil
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// A socketState is what the system tells of the node's socket.
+type socketState struct {
+	queued int // bytes not read yet
+	drops  int // packets for which there was no room
+}
+
+// socketOf reads the state of the node's socket: proc(5), net/udp.
+func socketOf(to target) (socketState, error) {
+	text, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		return socketState{}, err
+	}
+	local := fmt.Sprintf("0100007F:%04X", to.addr.Port)
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 13 || f[1] != local {
+			continue
+		}
+		_, rx, _ := strings.Cut(f[4], ":")
+		queued, err := strconv.ParseInt(rx, 16, 64)
+		if err != nil {
+			return socketState{}, fmt.Errorf("/proc/net/udp: %w", err)
+		}
+		drops, err := strconv.Atoi(f[12])
+		if err != nil {
+			return socketState{}, fmt.Errorf("/proc/net/udp: %w", err)
+		}
+		return socketState{int(queued), drops}, nil
+	}
+	return socketState{}, fmt.Errorf("/proc/net/udp does not have the node's socket %s", local)
+}
