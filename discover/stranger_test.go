@@ -47,6 +47,12 @@ func (s *stranger) beside(port uint16) *stranger {
 // node returns the stranger as others may know it, with a record.
 func (s *stranger) node() *enode.Node { return nodeOf(s.w.t, s.key, 1, s.at) }
 
+// bareNode returns the stranger with a record that says nowhere that it is.
+func (s *stranger) bareNode() *enode.Node { return nodeOf(s.w.t, s.key, 1, zeroEndpoint) }
+
+// zeroEndpoint is nowhere.
+var zeroEndpoint netip.AddrPort
+
 // send sends a datagram to a service, in the family of the stranger.
 func (s *stranger) send(to *host, data []byte) {
 	s.w.t.Helper()
