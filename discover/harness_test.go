@@ -10,7 +10,6 @@ import (
 
 	"parley/enode"
 	"parley/enr"
-	"parley/internal/discv4"
 	"parley/internal/simnet"
 )
 
@@ -62,7 +61,13 @@ func inWorld(t *testing.T, link simnet.Link, f func(w *world)) {
 // socket, and returns the node that has the given key there.
 func (w *world) machine(i int) (*simnet.Host, *simnet.PacketConn, *enode.Node) {
 	w.t.Helper()
-	m := w.net.Host(netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 7}))
+	return w.machineAt(i, netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 7}))
+}
+
+// machineAt is machine with addresses of the caller's choice.
+func (w *world) machineAt(i int, addrs ...netip.Addr) (*simnet.Host, *simnet.PacketConn, *enode.Node) {
+	w.t.Helper()
+	m := w.net.Host(addrs...)
 	conn, err := m.ListenPacket(30303)
 	if err != nil {
 		w.t.Fatal(err)
@@ -74,8 +79,15 @@ func (w *world) machine(i int) (*simnet.Host, *simnet.PacketConn, *enode.Node) {
 func (w *world) add(change func(c *Config)) *host {
 	w.t.Helper()
 	i := len(w.list)
+	return w.addAt(change, netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 7}))
+}
+
+// addAt is add on a machine with addresses of the caller's choice.
+func (w *world) addAt(change func(c *Config), addrs ...netip.Addr) *host {
+	w.t.Helper()
+	i := len(w.list)
 	h := new(host)
-	h.machine, h.conn, h.node = w.machine(i)
+	h.machine, h.conn, h.node = w.machineAt(i, addrs...)
 	cfg := Config{PrivateKey: testKey(w.t, i), Self: h.node, Conn: h.conn}
 	if i > 0 {
 		cfg.Bootnodes = []*enode.Node{w.list[0].node}
@@ -111,28 +123,24 @@ func (w *world) context(d time.Duration) context.Context {
 // record returns a node of key i with another record.
 func (w *world) record(i int, seq uint64, at netip.AddrPort) *enode.Node {
 	w.t.Helper()
-	r, err := enr.Sign(testKey(w.t, i), seq, enr.IP(at.Addr()), enr.UDP(at.Port()), enr.TCP(at.Port()))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	n, err := enode.New(r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return n
+	return nodeOf(w.t, testKey(w.t, i), seq, at)
 }
 
-// v4Ping returns a PING of discovery v4 from the node with key i.
-func v4Ping(t testing.TB, i int, to netip.AddrPort, expires time.Time) []byte {
+// nodeOf returns a node with a record that says where it is, and what else is
+// given.
+func nodeOf(t testing.TB, key *enode.PrivateKey, seq uint64, at netip.AddrPort, more ...enr.Entry) *enode.Node {
 	t.Helper()
-	data, _, err := discv4.Seal(testKey(t, i), &discv4.Ping{
-		Version:    4,
-		From:       discv4.Endpoint{Addr: netip.AddrFrom4([4]byte{60, 0, byte(i), 7}), UDP: 30303},
-		To:         discv4.Endpoint{Addr: to.Addr(), UDP: to.Port()},
-		Expiration: uint64(expires.Unix()),
-	})
+	entries := more
+	if at.IsValid() {
+		entries = append(entries, enr.IP(at.Addr()), enr.UDP(at.Port()), enr.TCP(at.Port()))
+	}
+	r, err := enr.Sign(key, seq, entries...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	n, err := enode.New(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

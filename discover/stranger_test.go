@@ -1,173 +1,210 @@
 package discover
 
 import (
-	"bytes"
-	"math/rand/v2"
 	"net/netip"
-	"strings"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"parley/internal/discv5"
+	"parley/enode"
+	"parley/internal/discv4"
+	"parley/internal/secp"
 	"parley/internal/simnet"
 )
 
 // A stranger's socket sends bytes to a service, and counts what comes back.
 type stranger struct {
 	w    *world
+	key  *enode.PrivateKey
+	host *simnet.Host
 	conn *simnet.PacketConn
 	at   netip.AddrPort
 	in   int // bytes received
 	n    int // packets received
+
+	serial uint16 // of the packets that must differ
 }
 
+// stranger adds a machine and its node, which has the key of that number.
 func (w *world) stranger(i int) *stranger {
 	m, conn, _ := w.machine(i)
 	w.t.Cleanup(func() { conn.Close() })
-	return &stranger{w: w, conn: conn, at: m.AddrPort(30303)}
+	return &stranger{w: w, key: testKey(w.t, i), host: m, conn: conn, at: m.AddrPort(30303)}
 }
 
+// beside returns a stranger on the same machine, at another port.
+func (s *stranger) beside(port uint16) *stranger {
+	s.w.t.Helper()
+	conn, err := s.host.ListenPacket(port)
+	if err != nil {
+		s.w.t.Fatal(err)
+	}
+	s.w.t.Cleanup(func() { conn.Close() })
+	return &stranger{w: s.w, key: s.key, host: s.host, conn: conn, at: s.host.AddrPort(port)}
+}
+
+// node returns the stranger as others may know it, with a record.
+func (s *stranger) node() *enode.Node { return nodeOf(s.w.t, s.key, 1, s.at) }
+
+// bareNode returns the stranger with a record that says nowhere that it is.
+func (s *stranger) bareNode() *enode.Node { return nodeOf(s.w.t, s.key, 1, zeroEndpoint) }
+
+// zeroEndpoint is nowhere.
+var zeroEndpoint netip.AddrPort
+
+// send sends a datagram to a service, in the family of the stranger.
 func (s *stranger) send(to *host, data []byte) {
 	s.w.t.Helper()
-	if _, err := s.conn.WriteToUDPAddrPort(data, to.machine.AddrPort(30303)); err != nil {
-		s.w.t.Fatal(err)
+	for _, addr := range to.machine.Addrs() {
+		if addr.Is4() == s.at.Addr().Is4() {
+			if _, err := s.conn.WriteToUDPAddrPort(data, netip.AddrPortFrom(addr, 30303)); err != nil {
+				s.w.t.Fatal(err)
+			}
+		}
 	}
 }
 
-// drain reads what has come.
-func (s *stranger) drain() {
+// receive returns what has come by the time that everybody waits.
+func (s *stranger) receive() (all [][]byte) {
 	synctest.Wait()
 	var b [2048]byte
 	for {
 		s.conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
 		n, _, err := s.conn.ReadFromUDPAddrPort(b[:])
 		if err != nil {
-			return
+			return all
 		}
 		s.in, s.n = s.in+n, s.n+1
+		all = append(all, slices.Clone(b[:n]))
 	}
 }
 
-// What is no packet of either protocol goes into the socket and nothing comes out,
-// each refused for its reason; the service lives.
-func TestJunk(t *testing.T) {
-	valid := v4Ping(t, 50, netip.MustParseAddrPort("60.0.0.7:30303"), time.Now().Add(time.Hour*24*365*100))
-	flip := func(i int) []byte {
-		b := bytes.Clone(valid)
-		b[i] ^= 1
-		return b
+// under returns a stranger with another key at the same socket.
+func (s *stranger) under(key *enode.PrivateKey) *stranger {
+	other := *s
+	other.key = key
+	return &other
+}
+
+// A v4Stranger is a stranger that speaks discovery v4 by hand.
+type v4Stranger struct{ *stranger }
+
+func (w *world) v4Stranger(i int) v4Stranger { return v4Stranger{w.stranger(i)} }
+
+// say sends a message.
+func (s v4Stranger) say(to *host, m discv4.Message) []byte {
+	s.w.t.Helper()
+	data, _, err := discv4.Seal(s.key, m)
+	if err != nil {
+		s.w.t.Fatal(err)
 	}
-	for _, c := range []struct {
-		id     string
-		data   []byte
-		reason string
-	}{
-		{"F2-hash", flip(0), "hash"},
-		{"F2-content", flip(len(valid) - 1), "hash"},
-		{"F3-0", nil, "short"},
-		{"F3-97", make([]byte, 97), "short"},
-		{"F3-98", make([]byte, 98), "short"},
-		{"F3-99", make([]byte, 99), "hash"},
-		{"F3-1280", make([]byte, 1280), "hash"},
-		{"F3-1281", make([]byte, 1281), "long"},
-		{"F3-65507", make([]byte, 65507), "long"},
-		{"G1-62", make([]byte, 62), "short"},
-		{"G1-63", make([]byte, 63), "short"},
-		{"F3-valid-and-more", append(bytes.Clone(valid), make([]byte, 1281-len(valid))...), "long"},
-	} {
-		t.Run(c.id, func(t *testing.T) {
-			inWorld(t, simnet.Link{}, func(w *world) {
-				a := w.add(both)
-				s := w.stranger(98)
-				s.send(a, c.data)
-				s.drain()
-				if s.n != 0 {
-					t.Errorf("%d packets came back", s.n)
-				}
-				total, matching := uint64(0), uint64(0)
-				for reason, n := range a.Stats().V4.Dropped {
-					total += n
-					if strings.Contains(reason, c.reason) {
-						matching += n
-					}
-				}
-				if total != 1 || matching != 1 {
-					t.Errorf("dropped %v, want one for %q", a.Stats().V4.Dropped, c.reason)
-				}
-			})
-		})
+	s.send(to, data)
+	return data
+}
+
+// ping sends a PING, no two the same.
+func (s v4Stranger) ping(to *host) []byte {
+	s.serial++
+	return s.say(to, &discv4.Ping{
+		Version: 4, From: discv4.Endpoint{Addr: s.at.Addr(), UDP: s.at.Port()},
+		To: discv4.Endpoint{UDP: s.serial}, Expiration: soon(),
+	})
+}
+
+// soon is the usual expiration.
+func soon() uint64 { return uint64(time.Now().Add(20 * time.Second).Unix()) }
+
+// take returns the packets that have come.
+func (s v4Stranger) take() (ps []*discv4.Packet) {
+	s.w.t.Helper()
+	for _, data := range s.receive() {
+		p, err := discv4.Open(data)
+		if err != nil {
+			s.w.t.Fatalf("the service sends %x: %v", data, err)
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// expect fails unless the packets that have come are of these kinds.
+func (s v4Stranger) expect(what string, want ...discv4.Kind) []*discv4.Packet {
+	s.w.t.Helper()
+	ps := s.take()
+	var got []discv4.Kind
+	for _, p := range ps {
+		got = append(got, p.Message.Kind())
+	}
+	if !slices.Equal(got, want) {
+		s.w.t.Errorf("%s: the service sends %v, want %v", what, got, want)
+	}
+	return ps
+}
+
+// bond makes each side prove its endpoint to the other.
+func (s v4Stranger) bond(to *host) {
+	s.w.t.Helper()
+	s.ping(to)
+	for _, p := range s.expect("PING of a stranger", discv4.KindPong, discv4.KindPing) {
+		s.polite(to, p, nil)
+	}
+	s.expect("PONG")
+}
+
+// polite does what a node should do with a packet: PING is answered, FINDNODE with
+// no nodes, ENRREQUEST with the record, if there is one.
+func (s v4Stranger) polite(to *host, p *discv4.Packet, record *enode.Node) {
+	s.w.t.Helper()
+	switch p.Message.(type) {
+	case *discv4.Ping:
+		pong := &discv4.Pong{PingHash: p.Hash, Expiration: soon()}
+		if record != nil {
+			pong.Seq = record.Seq()
+		}
+		s.say(to, pong)
+	case *discv4.FindNode:
+		s.say(to, &discv4.Neighbors{Expiration: soon()})
+	case *discv4.ENRRequest:
+		if record != nil {
+			s.say(to, &discv4.ENRResponse{RequestHash: p.Hash, Record: record.Record().Bytes()})
+		}
 	}
 }
 
-// F6, F7, G2: what strangers send a thousand times is answered with no more bytes
-// than they sent, or in v4 with one PONG and few PINGs. Nobody's word for it gets
-// into the news that a database would be told.
-func TestFloods(t *testing.T) {
-	const times = 1000
-	for _, c := range []struct {
-		id   string
-		next func(w *world, i int) []byte
-		most int // packets that come back, in 10 s
-	}{
-		// The PONG, and the PING in return for it with none for 2 s after.
-		{"F6-replay", func() func(*world, int) []byte {
-			var data []byte
-			return func(w *world, i int) []byte {
-				if i == 0 {
-					data = v4Ping(t, 98, w.list[0].machine.AddrPort(30303), time.Now().Add(20*time.Second))
-				}
-				return data
+// asked returns the packet that is wanted of those that the service sends, within
+// 10 s, and is polite to the others.
+func (s v4Stranger) asked(by *host, wanted func(discv4.Message) bool) *discv4.Packet {
+	s.w.t.Helper()
+	for range 1000 {
+		for _, p := range s.take() {
+			if wanted(p.Message) {
+				return p
 			}
-		}(), 2},
-		// One source: 40 at once, then 10 a second.
-		{"F7-one-source", func(w *world, i int) []byte {
-			return v4Ping(t, 98, w.list[0].machine.AddrPort(30303), time.Now().Add(time.Duration(i+1)*time.Second/10))
-		}, 45},
-		{"G2-same-source", func() func(*world, int) []byte {
-			var data []byte
-			return func(w *world, i int) []byte {
-				if i == 0 {
-					data = v5Random(t, w, 98)
-				}
-				return data
-			}
-		}(), times},
-	} {
-		t.Run(c.id, func(t *testing.T) {
-			inWorld(t, simnet.Link{}, func(w *world) {
-				a := w.add(both)
-				s := w.stranger(98)
-				sent := 0
-				for i := range times {
-					data := c.next(w, i)
-					sent += len(data)
-					s.send(a, data)
-				}
-				for range 10 {
-					s.drain()
-					w.wait(time.Second)
-				}
-				if s.in > sent || s.n > c.most || s.n == 0 {
-					t.Errorf("%d packets of %d bytes in all came back for %d bytes, want 1 to %d packets", s.n, s.in, sent, c.most)
-				}
-				if news := a.Take(); len(news.Proven)+len(news.Votes) != 0 {
-					t.Errorf("a stranger made news: %v", news)
-				}
-			})
-		})
+			s.polite(by, p, nil)
+		}
+		s.w.wait(10 * time.Millisecond)
 	}
+	s.w.t.Fatal("the service did not ask what it should")
+	return nil
 }
 
-// v5Random returns a packet of discovery v5 that the first service cannot
-// decrypt, from the node with key i.
-func v5Random(t *testing.T, w *world, i int) []byte {
+// sealRaw signs a v4 packet of any kind and content.
+func sealRaw(t testing.TB, key *enode.PrivateKey, kind byte, content []byte) []byte {
 	t.Helper()
-	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{60, 0, byte(i), 7}), 30303)
-	e, err := discv5.New(discv5.Config{Key: testKey(t, i), Self: w.record(i, 1, at), Rand: rand.New(rand.NewPCG(1, 2))})
+	data := append(make([]byte, 97, 98+len(content)), kind)
+	data = append(data, content...)
+	sig, err := key.Sign(secp.Keccak256(data[97:]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Ping(time.Now(), w.list[0].node)
-	return bytes.Clone(e.Take().Packets[0].Data)
+	copy(data[32:], sig[:])
+	return rehash(data)
+}
+
+// rehash makes the hash of a changed v4 packet right.
+func rehash(data []byte) []byte {
+	h := secp.Keccak256(data[32:])
+	copy(data, h[:])
+	return data
 }
