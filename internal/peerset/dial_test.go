@@ -41,7 +41,7 @@ func TestNextDialBacksOff(t *testing.T) {
 		cause Cause
 		want  []time.Duration // pauses after the first, second … failure
 	}{
-		{CauseUnreachable, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second, 280 * time.Second, 560 * time.Second, 600 * time.Second, 600 * time.Second}},
+		{CauseUnreachable, []time.Duration{35 * time.Second, 50 * time.Second, 50 * time.Second}},
 		{CauseTooManyPeers, []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}},
 		{CauseUseless, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second}},
 		{CauseEnded, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second, 280 * time.Second, 300 * time.Second}},
