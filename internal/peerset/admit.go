@@ -196,6 +196,7 @@ func (s *Set) Remove(now time.Time, id ID, cause Cause) {
 		return
 	}
 	s.forget(id, p)
+	s.dialer.pace.meet(id)
 	s.lost(now, id, p, cause)
 }
 

@@ -33,6 +33,11 @@ const (
 	// purpose is left alone: whoever made it leave has its slot now.
 	endedAfter = 5 * time.Minute
 
+	// unreachedAfter is the longest that a static node is left alone which cannot
+	// be reached: it is to be a peer again within a minute after its network, or
+	// ours, is back.
+	unreachedAfter = 50 * time.Second
+
 	// settled is the age from which a connection counts as a success: what
 	// failed before no longer slows the next dial down.
 	settled = 30 * time.Second
@@ -45,6 +50,10 @@ func (c Cause) pause(n int, static, lower bool) time.Duration {
 		return min(first<<min(n-1, 16), most)
 	}
 	switch c {
+	case CauseUnreachable:
+		if static {
+			return double(redialAfter, unreachedAfter)
+		}
 	case CauseTooManyPeers:
 		return double(5*time.Minute, 30*time.Minute)
 	case CauseAlreadyConnected:

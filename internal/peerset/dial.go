@@ -32,6 +32,7 @@ type dialer struct {
 	queues  []*queue  // in the order in which the sources were first heard of
 	flying  []*target // dials in flight, oldest first
 	rests   rests
+	pace    pacer
 	x       experience
 
 	exploring bool      // the next dynamic dial
@@ -59,7 +60,7 @@ type target struct {
 }
 
 func newDialer() dialer {
-	return dialer{targets: make(map[ID]*target), rests: make(rests), x: newExperience()}
+	return dialer{targets: make(map[ID]*target), rests: make(rests), pace: newPacer(), x: newExperience()}
 }
 
 // know takes over what is known of the node.
@@ -220,8 +221,8 @@ func (s *Set) nextStatic(now time.Time) (next *target, wake time.Time) {
 		if err != nil {
 			continue
 		}
-		if now.Before(t.next) {
-			wake = earlier(wake, t.next)
+		if at := latest(t.next, s.dialer.pace.after(id)); now.Before(at) {
+			wake = earlier(wake, at)
 			continue
 		}
 		return t, time.Time{}
@@ -236,6 +237,7 @@ func sameReason(a, b error) bool {
 func (s *Set) begin(now time.Time, t *target, dynamic bool) {
 	t.dialing, t.dynamic, t.began = true, dynamic, now
 	s.dialer.flying = append(s.dialer.flying, t)
+	s.dialer.pace.dialed(now, t.node.ID())
 	s.funnel(t.source).Dialed++
 	t.guessed = features{}
 	for _, addr := range t.addrs {
@@ -382,6 +384,14 @@ func later(t, since time.Time, d time.Duration) time.Time {
 		return u
 	}
 	return t
+}
+
+// latest returns the later of two times.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // earlier returns the earlier of two times, of which a may be zero.

@@ -41,7 +41,7 @@ func TestNextDialBacksOff(t *testing.T) {
 		cause Cause
 		want  []time.Duration // pauses after the first, second … failure
 	}{
-		{CauseUnreachable, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second, 280 * time.Second, 560 * time.Second, 600 * time.Second, 600 * time.Second}},
+		{CauseUnreachable, []time.Duration{35 * time.Second, 50 * time.Second, 50 * time.Second}},
 		{CauseTooManyPeers, []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}},
 		{CauseUseless, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second}},
 		{CauseEnded, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second, 280 * time.Second, 300 * time.Second}},
@@ -261,5 +261,57 @@ func TestTargetsAreBounded(t *testing.T) {
 	}
 	if got := dial(t, s, at); got != first.ID() {
 		t.Errorf("NextDial = %v, want the candidate that waited", got)
+	}
+}
+
+// Nodes that were dialed or connected before are dialed five a second at most,
+// however many of them are lost at once; first dials do not wait for them.
+func TestRedialsAreApart(t *testing.T) {
+	s := New(ID{}, Limits{Peers: 50, Dialed: 10, Pending: 50}, netaddr.List{}, rng(1))
+	const old = 12
+	for i := range byte(old) {
+		if err := s.AddStatic(at, node(t, 1+i, fmt.Sprintf("10.0.0.%d:30303", 1+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range old {
+		add(t, s, at, dial(t, s, at), "10.0.0.1:30303", false)
+	}
+	now := at.Add(time.Hour)
+	for i := range byte(old) {
+		s.Remove(now, node(t, 1+i, "10.0.0.1:30303").ID(), CauseUnreachable)
+	}
+	now = now.Add(time.Minute)
+	began := now
+	for i := range old {
+		dial(t, s, now)
+		if i == 3 { // one that was never dialed need not wait
+			if err := s.AddStatic(now, node(t, 100, "10.0.1.1:30303")); err != nil {
+				t.Fatal(err)
+			}
+			if got := dial(t, s, now); got != node(t, 100, "10.0.1.1:30303").ID() {
+				t.Errorf("NextDial = %v, want the new node", got)
+			}
+		}
+		n, wake := s.NextDial(now)
+		if n != nil {
+			t.Fatalf("dial %d: another one at once", i)
+		}
+		if i < old-1 {
+			if wake.Sub(now) != redialGap {
+				t.Fatalf("dial %d: wake after %v, want %v", i, wake.Sub(now), redialGap)
+			}
+			now = wake
+		}
+	}
+	if d := now.Sub(began); d != (old-1)*redialGap {
+		t.Errorf("%d dials took %v, want %v", old, d, (old-1)*redialGap)
+	}
+
+	for i := range maxMet + 100 {
+		s.dialer.pace.meet(ID{0: byte(i >> 8), 1: byte(i), 2: 1})
+	}
+	if n := len(s.dialer.pace.met); n != maxMet || len(s.dialer.pace.order) != n {
+		t.Errorf("%d nodes are remembered, want %d", n, maxMet)
 	}
 }

@@ -174,10 +174,7 @@ func (s *Set) nextCandidate(now time.Time) (next *target, wake time.Time) {
 			case s.crowd.full(1, t.addrs...):
 				continue
 			}
-			at := d.rests.over(now, t.addrs)
-			if t.next.After(at) {
-				at = t.next
-			}
+			at := latest(latest(t.next, d.pace.after(id)), d.rests.over(now, t.addrs))
 			if now.Before(at) {
 				wake = earlier(wake, at)
 				continue
