@@ -67,6 +67,8 @@ type Server struct {
 	publishing sync.Mutex // guards reserved, and the order in which records are published
 	reserved   uint64     // the sequence number that the database has; see reserveSeq
 
+	families families // which do not work from here
+
 	events  hub
 	count   counters
 	traffic traffic

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"parley/enode"
-	"parley/internal/netaddr"
 	"parley/internal/peerset"
 	"parley/rlpx"
 )
@@ -418,14 +417,17 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 	if d == nil {
 		d = &tcpDialer{}
 	}
-	n, err := resolve(ctx, n)
+	n, addrs, err := locate(ctx, nil, n)
 	if err != nil {
 		return nil, &SetupError{Step: StepDial, Err: err}
 	}
-	fd, err := d.DialNode(ctx, n)
+	eps := endpointsAt(n, addrs)
+	if len(eps) == 0 {
+		return nil, &SetupError{Step: StepDial, Err: errNoTCP}
+	}
+	fd, err := new(families).reach(ctx, d, n, eps)
 	if err != nil {
-		ep, _ := n.TCPEndpoint()
-		return nil, &SetupError{Step: StepDial, Remote: ep, Err: err}
+		return nil, &SetupError{Step: StepDial, Remote: eps[0], Err: err}
 	}
 	defer fd.Close()
 	stop := context.AfterFunc(ctx, func() { fd.SetDeadline(aLongTimeAgo) })
@@ -446,22 +448,4 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 		l.fd.linger(lingerTimeout)
 	}
 	return l.hello, nil
-}
-
-// resolve gives a node that is known by host name its address. Host names are
-// looked up at each dial: that is what they are for.
-func resolve(ctx context.Context, n *enode.Node) (*enode.Node, error) {
-	if n.Hostname() == "" {
-		return n, nil
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", n.Hostname())
-	if err != nil {
-		return nil, err
-	}
-	for _, addr := range addrs {
-		if addr = netaddr.Normalize(addr); netaddr.Contactable(addr) {
-			return n.WithAddr(addr), nil
-		}
-	}
-	return nil, fmt.Errorf("host name %q has no address that can be dialed", n.Hostname())
 }
