@@ -111,6 +111,10 @@ type Config struct {
 	// system's. An address outside of NetRestrict, or banned, is not dialed.
 	Resolver Resolver
 
+	// Policy, if not nil, is asked at each gate and can refuse. See [DryRun] for
+	// trying it out.
+	Policy Policy
+
 	// NoDial turns dialing off; static nodes must then connect to us.
 	NoDial bool
 

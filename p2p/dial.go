@@ -84,6 +84,9 @@ func (s *Server) open(n *enode.Node) (*stream, *enode.Node, *SetupError) {
 		return nil, n, failedDial(n, err)
 	}
 	n = n.WithAddr(addrs...)
+	if err := s.mayDial(n); err != nil {
+		return nil, n, failedDial(n, err)
+	}
 	fd, err := s.families.reach(ctx, s.cfg.Dialer, n, endpointsAt(n, addrs))
 	if err != nil {
 		return nil, n, failedDial(n, err)

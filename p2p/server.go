@@ -449,6 +449,7 @@ func (s *Server) Stats() Stats {
 	st.Inbound, st.Dialed = s.set.Counts()
 	st.PendingIn, st.PendingOut = s.set.Pending(), s.set.InFlight()
 	st.Refused = s.set.Refused()
+	st.PolicyDryRuns = s.set.DryRuns()
 	st.Sources = make(map[string]Funnel)
 	for source, f := range s.set.Funnels() {
 		st.Sources[string(source)] = f

@@ -58,6 +58,7 @@ type link struct {
 	hello   *Hello
 	replace *Peer // the connection that gave way to this one
 	evict   *Peer // the other peer that did, because all slots were taken
+	policy  peerset.Opinion
 }
 
 func (l *link) inbound() bool { return l.dest == nil }
@@ -202,6 +203,7 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 // admit asks whether the other side, which is proven now, could become a peer.
 // Add asks again: until then others may have taken the place.
 func (s *Server) admit(l *link) *SetupError {
+	l.policy = s.mayJoin(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := l.asks()
@@ -209,13 +211,14 @@ func (s *Server) admit(l *link) *SetupError {
 	if err := s.set.Admit(time.Now(), c); err != nil {
 		return l.fail(StepAdmit, admitError(err))
 	}
+	l.policy = peerset.Opinion{} // a dry run is counted once
 	return nil
 }
 
 // asks returns what the peer set is asked about the connection, whose other side
 // is proven.
 func (l *link) asks() peerset.Conn {
-	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound()}
+	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound(), Policy: l.policy}
 }
 
 // nodeOf returns the node at the other end: the one that was dialed, or one made
