@@ -25,6 +25,9 @@ func admitError(err error) error {
 func gateOf(e *SetupError) Gate {
 	switch e.Step {
 	case StepDial:
+		if refusedHere(e) {
+			return peerset.GateOf(e.Err)
+		}
 		return GateDial
 	case StepHandshake:
 		return GateRLPx
@@ -32,6 +35,12 @@ func gateOf(e *SetupError) Gate {
 		return peerset.GateOf(e.Err)
 	}
 	return GateHello
+}
+
+// refusedHere reports whether it was not the other side, and not a lack of room, that
+// stood against a connection.
+func refusedHere(err error) bool {
+	return errors.Is(err, peerset.ErrRestricted) || errors.Is(err, peerset.ErrBanned) || errors.Is(err, peerset.ErrPolicy)
 }
 
 // causeOf tells the peer set what a failure means for the next dial.
@@ -43,6 +52,8 @@ func causeOf(err error) peerset.Cause {
 		return peerset.CauseSelf
 	case errors.Is(err, peerset.ErrTooManyPeers) || errors.Is(err, peerset.ErrTooManyInNet):
 		return peerset.CauseNoRoom // here
+	case refusedHere(err):
+		return peerset.CauseRefused
 	case !ok && setup && e.Step == StepHandshake && !isTimeout(err):
 		return peerset.CauseDropped
 	case !ok:

@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -108,8 +107,19 @@ type Config struct {
 	// the Server. Empty means to forget.
 	NodeDatabase string
 
-	// Dialer opens connections to nodes. Nil means a net.Dialer.
+	// Dialer opens connections to nodes. Nil means TCP by the system, to whichever
+	// of a node's endpoints answers: IPv6 first, and 250 ms later IPv4 beside it. A
+	// family of addresses that does not work from here is tried last, and first
+	// again every 10 minutes. See [EndpointDialer] for another one of this kind.
 	Dialer NodeDialer
+
+	// Resolver looks up the host names of nodes, at each dial. Nil means the
+	// system's. An address outside of NetRestrict, or banned, is not dialed.
+	Resolver Resolver
+
+	// Policy, if not nil, is asked at each gate and can refuse. See [DryRun] for
+	// trying it out.
+	Policy Policy
 
 	// NoDial turns dialing off; static nodes must then connect to us.
 	NoDial bool
@@ -123,23 +133,6 @@ type Config struct {
 
 	// Logger takes the Server's log. Nil means slog.Default().
 	Logger *slog.Logger
-}
-
-// A NodeDialer opens a stream to a node's TCP endpoint. The node has an address:
-// host names are resolved before. The context carries the deadline.
-type NodeDialer interface {
-	DialNode(ctx context.Context, n *enode.Node) (net.Conn, error)
-}
-
-// A tcpDialer is the NodeDialer that is used when Config names none.
-type tcpDialer struct{ d net.Dialer }
-
-func (t *tcpDialer) DialNode(ctx context.Context, n *enode.Node) (net.Conn, error) {
-	addr, ok := n.TCPEndpoint()
-	if !ok {
-		return nil, errNoTCP
-	}
-	return t.d.DialContext(ctx, "tcp", addr.String())
 }
 
 // check reports every mistake in the configuration at once.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/enode"
-	"parley/internal/netaddr"
 	"parley/internal/peerset"
 )
 
@@ -68,62 +68,70 @@ func (s *Server) dial(n *enode.Node) {
 	s.connect(&link{fd: fd, dest: n}, 0, nil)
 }
 
-// open resolves the node's host name and connects to it. The node it returns has
+// open finds out where a node is and connects to it. The node that it returns has
 // the address.
 func (s *Server) open(n *enode.Node) (*stream, *enode.Node, *SetupError) {
 	ctx, cancel := context.WithTimeout(s.ctx, dialTimeout)
 	defer cancel()
-	fail := func(err error) (*stream, *enode.Node, *SetupError) {
-		ep, _ := n.TCPEndpoint()
-		return nil, n, &SetupError{Step: StepDial, Remote: ep, Err: err}
-	}
 	if n.PublicKey().IsZero() {
-		return fail(errNoKey)
+		return nil, n, failedDial(n, errNoKey)
 	}
-	resolved, err := s.resolve(ctx, n)
+	n, addrs, err := s.locate(ctx, n)
+	if err == nil {
+		addrs, err = s.permit(n, addrs)
+	}
 	if err != nil {
-		return fail(err)
+		return nil, n, failedDial(n, err)
 	}
-	n = resolved
-	ep, ok := n.TCPEndpoint()
-	if !ok {
-		return fail(errNoTCP)
+	n = n.WithAddr(addrs...)
+	if err := s.mayDial(n); err != nil {
+		return nil, n, failedDial(n, err)
 	}
-	if err := s.permit(n, ep.Addr()); err != nil {
-		return fail(err)
-	}
-	fd, err := s.cfg.Dialer.DialNode(ctx, n)
+	fd, err := s.families.reach(ctx, s.cfg.Dialer, n, endpointsAt(n, addrs))
 	if err != nil {
-		return fail(err)
+		return nil, n, failedDial(n, err)
+	}
+	if at := addrPort(fd.RemoteAddr()).Addr(); slices.Contains(addrs, at) {
+		n = n.WithAddr(append([]netip.Addr{at}, addrs...)...)
 	}
 	return &stream{Conn: fd, meter: &s.traffic}, n, nil
 }
 
-// resolve finds out where a node is: by its host name or, if only its key is
-// known, by discovery.
-func (s *Server) resolve(ctx context.Context, n *enode.Node) (*enode.Node, error) {
-	if _, ok := n.TCPEndpoint(); ok || n.Hostname() != "" || s.disc == nil {
-		return resolve(ctx, n)
-	}
-	found, err := s.disc.Resolve(ctx, n)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoTCP, err)
-	}
-	return found, nil
+func failedDial(n *enode.Node, err error) *SetupError {
+	ep, _ := n.TCPEndpoint()
+	return &SetupError{Step: StepDial, Remote: ep, Err: err}
 }
 
-// permit checks the address that a host name has led to, and remembers it as the
-// node's.
-func (s *Server) permit(n *enode.Node, addr netip.Addr) error {
+// locate finds out the addresses of a node: those that its host name stands for now
+// or, if only its key is known, what discovery says.
+func (s *Server) locate(ctx context.Context, n *enode.Node) (*enode.Node, []netip.Addr, error) {
+	if _, ok := n.TCPEndpoint(); !ok && n.Hostname() == "" && s.disc != nil {
+		found, err := s.disc.Resolve(ctx, n)
+		if err != nil {
+			return n, nil, fmt.Errorf("%w: %w", errNoTCP, err)
+		}
+		n = found
+	}
+	n, addrs, err := locate(ctx, s.cfg.Resolver, n)
+	if err == nil && len(endpointsAt(n, addrs)) == 0 {
+		err = errNoTCP
+	}
+	return n, addrs, err
+}
+
+// permit returns the addresses at which n may be dialed. What its host name has led
+// to is remembered as the node's.
+func (s *Server) permit(n *enode.Node, addrs []netip.Addr) ([]netip.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.set.Restricted(netaddr.Normalize(addr)) {
-		return peerset.ErrRestricted
-	}
+	permitted, err := s.set.Permit(time.Now(), n.ID(), addrs)
 	if n.Hostname() != "" {
+		if err == nil {
+			n = n.WithAddr(permitted...)
+		}
 		s.set.Learn(n)
 	}
-	return nil
+	return permitted, err
 }
 
 func (s *Server) dialFailed(n *enode.Node, e *SetupError) {
@@ -142,10 +150,6 @@ func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 	if !s.running() {
 		return false
 	}
-	gate := GateDial
-	if errors.Is(e, peerset.ErrRestricted) {
-		gate = GateNetRestrict
-	}
-	s.set.Note(n.ID(), Verdict{Time: time.Now(), Gate: gate, Remote: e.Remote, Err: e.Err})
+	s.set.Note(n.ID(), Verdict{Time: time.Now(), Gate: gateOf(e), Remote: e.Remote, Err: e.Err})
 	return true
 }

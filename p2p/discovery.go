@@ -202,7 +202,7 @@ func (s *Server) resolveBootnodes() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, dialTimeout)
-		found, err := resolve(ctx, n)
+		found, _, err := locate(ctx, s.cfg.Resolver, n)
 		cancel()
 		if err != nil {
 			s.log.Warn("Cannot look up a bootnode", "host", n.Hostname(), "err", err)

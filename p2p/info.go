@@ -52,6 +52,7 @@ type Stats struct {
 	Served, DialsOK        uint64            // of them, those that became peers
 	Refused                map[Gate]uint64   // by the gate that refused
 	Sources                map[string]Funnel // how far the nodes of each source got
+	PolicyDryRuns          uint64            // objections of a [DryRun]
 	PreEIP8                uint64            // plain auth messages of the time before EIP-8
 	Panics                 uint64            // in Protocol.Run
 	UnaskedPongs           uint64

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net"
 	"time"
-
-	"parley/internal/peerset"
 )
 
 const (
@@ -61,12 +59,14 @@ func (s *Server) receive(fd net.Conn) {
 // letIn asks for a place for the handshake of l, and returns how long it has to
 // wait for its turn.
 func (s *Server) letIn(l *link) (time.Duration, Gate, error) {
+	remote := addrPort(l.fd.RemoteAddr())
+	policy := s.opinion(Question{Ask: AskAccept, Addr: remote, Inbound: true})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running() {
 		return 0, GateQuota, ErrStopped
 	}
-	entry, gate, err := s.set.Accept(time.Now(), addrPort(l.fd.RemoteAddr()), peerset.Opinion{})
+	entry, gate, err := s.set.Accept(time.Now(), remote, policy)
 	if err != nil {
 		return 0, gate, err
 	}

@@ -68,6 +68,8 @@ type Server struct {
 	publishing sync.Mutex // guards reserved, and the order in which records are published
 	reserved   uint64     // the sequence number that the database has; see reserveSeq
 
+	families families // which do not work from here
+
 	events  hub
 	count   counters
 	traffic traffic
@@ -455,6 +457,7 @@ func (s *Server) Stats() Stats {
 	st.Inbound, st.Dialed = s.set.Counts()
 	st.PendingIn, st.PendingOut = s.set.Pending(), s.set.InFlight()
 	st.Refused = s.set.Refused()
+	st.PolicyDryRuns = s.set.DryRuns()
 	st.Sources = make(map[string]Funnel)
 	for source, f := range s.set.Funnels() {
 		st.Sources[string(source)] = f

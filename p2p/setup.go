@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"parley/enode"
-	"parley/internal/netaddr"
 	"parley/internal/peerset"
 	"parley/rlpx"
 )
@@ -59,6 +58,7 @@ type link struct {
 	hello   *Hello
 	replace *Peer // the connection that gave way to this one
 	evict   *Peer // the other peer that did, because all slots were taken
+	policy  peerset.Opinion
 }
 
 func (l *link) inbound() bool { return l.dest == nil }
@@ -203,6 +203,7 @@ func exchangeHello(l *link, ours *Hello) *SetupError {
 // admit asks whether the other side, which is proven now, could become a peer.
 // Add asks again: until then others may have taken the place.
 func (s *Server) admit(l *link) *SetupError {
+	l.policy = s.mayJoin(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := l.asks()
@@ -210,13 +211,14 @@ func (s *Server) admit(l *link) *SetupError {
 	if err := s.set.Admit(time.Now(), c); err != nil {
 		return l.fail(StepAdmit, admitError(err))
 	}
+	l.policy = peerset.Opinion{} // a dry run is counted once
 	return nil
 }
 
 // asks returns what the peer set is asked about the connection, whose other side
 // is proven.
 func (l *link) asks() peerset.Conn {
-	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound()}
+	return peerset.Conn{ID: enode.PubkeyID(l.conn.Remote()), Addr: addrPort(l.fd.RemoteAddr()), Inbound: l.inbound(), Policy: l.policy}
 }
 
 // nodeOf returns the node at the other end: the one that was dialed, or one made
@@ -418,14 +420,17 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 	if d == nil {
 		d = &tcpDialer{}
 	}
-	n, err := resolve(ctx, n)
+	n, addrs, err := locate(ctx, nil, n)
 	if err != nil {
 		return nil, &SetupError{Step: StepDial, Err: err}
 	}
-	fd, err := d.DialNode(ctx, n)
+	eps := endpointsAt(n, addrs)
+	if len(eps) == 0 {
+		return nil, &SetupError{Step: StepDial, Err: errNoTCP}
+	}
+	fd, err := new(families).reach(ctx, d, n, eps)
 	if err != nil {
-		ep, _ := n.TCPEndpoint()
-		return nil, &SetupError{Step: StepDial, Remote: ep, Err: err}
+		return nil, &SetupError{Step: StepDial, Remote: eps[0], Err: err}
 	}
 	defer fd.Close()
 	stop := context.AfterFunc(ctx, func() { fd.SetDeadline(aLongTimeAgo) })
@@ -446,22 +451,4 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 		l.fd.linger(lingerTimeout)
 	}
 	return l.hello, nil
-}
-
-// resolve gives a node that is known by host name its address. Host names are
-// looked up at each dial: that is what they are for.
-func resolve(ctx context.Context, n *enode.Node) (*enode.Node, error) {
-	if n.Hostname() == "" {
-		return n, nil
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", n.Hostname())
-	if err != nil {
-		return nil, err
-	}
-	for _, addr := range addrs {
-		if addr = netaddr.Normalize(addr); netaddr.Contactable(addr) {
-			return n.WithAddr(addr), nil
-		}
-	}
-	return nil, fmt.Errorf("host name %q has no address that can be dialed", n.Hostname())
 }

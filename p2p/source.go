@@ -153,10 +153,13 @@ func (s *Server) identify(name peerset.Source, protocols []Protocol, n *enode.No
 	})
 }
 
-// offer hands a candidate to the peer set. The filters are the user's code and run
-// before the lock.
+// offer hands a candidate to the peer set. The filters and the policy are the user's
+// code and run before the lock.
 func (s *Server) offer(name peerset.Source, protocols []Protocol, n *enode.Node) {
 	c := peerset.Candidate{Node: n, Source: name, Filtered: filter(protocols, n)}
+	if c.Filtered == nil {
+		c.Policy = s.opinion(Question{Ask: AskOffer, ID: n.ID(), Node: n, Source: string(name)})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.set.Offer(time.Now(), c) == nil {

@@ -16,6 +16,7 @@ const (
 	CauseSelf                          // we dialed ourselves
 	CauseEnded                         // either side ended it on purpose
 	CauseNoRoom                        // the other side was willing, we had no slot left
+	CauseRefused                       // this side refused: a ban, the permitted networks, the policy
 )
 
 const (
@@ -78,6 +79,10 @@ func (c Cause) pause(n int, static, lower bool) time.Duration {
 		return double(redialAfter, 5*time.Minute)
 	case CauseNoRoom:
 		return redialAfter
+	case CauseRefused:
+		if !static { // what was decided here changes when somebody changes it
+			return time.Hour
+		}
 	}
 	if static {
 		return double(redialAfter, 10*time.Minute)
@@ -88,7 +93,7 @@ func (c Cause) pause(n int, static, lower bool) time.Duration {
 // failure reports whether the cause speaks against dialing the node.
 func (c Cause) failure() bool {
 	switch c {
-	case CauseAlreadyConnected, CauseSelf, CauseEnded, CauseNoRoom:
+	case CauseAlreadyConnected, CauseSelf, CauseEnded, CauseNoRoom, CauseRefused:
 		return false
 	}
 	return true

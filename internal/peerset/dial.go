@@ -155,22 +155,50 @@ func (s *Set) Paused() bool { return s.paused }
 
 // dialable reports why a node cannot be dialed at all.
 func (s *Set) dialable(now time.Time, n *enode.Node, addrs []netip.Addr) (Gate, error) {
+	if n.Hostname() != "" { // its addresses are looked up, and checked by Permit, at each dial
+		if err := s.banned(now, n.ID()); err != nil {
+			return GateBan, err
+		}
+		return "", nil
+	}
 	if err := s.banned(now, n.ID(), addrs...); err != nil {
 		return GateBan, err
 	}
-	if n.Hostname() != "" {
-		return "", nil // its address is looked up, and checked, when it is dialed
-	}
-	ep, ok := n.TCPEndpoint()
 	switch {
-	case !ok && s.resolvable && s.Static(n.ID()):
-		return "", nil // likewise
-	case !ok:
+	case len(addrs) == 0 && s.resolvable && s.Static(n.ID()):
+		return "", nil // it is looked for when it is dialed
+	case len(addrs) == 0:
 		return GateRecord, ErrNoEndpoint
-	case s.Restricted(netaddr.Normalize(ep.Addr())):
+	case !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !s.Restricted(a) }):
 		return GateNetRestrict, ErrRestricted
 	}
 	return "", nil
+}
+
+// Permit returns those of a node's addresses, as found out just now, at which it may
+// be dialed. If the bans and the permitted networks leave none, it returns why: the
+// ban, if there was one.
+func (s *Set) Permit(now time.Time, id ID, addrs []netip.Addr) ([]netip.Addr, error) {
+	var permitted []netip.Addr
+	var ban, restricted error
+	for _, addr := range addrs {
+		err := s.banned(now, id, addr)
+		switch {
+		case err != nil:
+			ban = err
+		case s.Restricted(netaddr.Normalize(addr)):
+			restricted = ErrRestricted
+		default:
+			permitted = append(permitted, addr)
+		}
+	}
+	switch {
+	case len(permitted) > 0:
+		return permitted, nil
+	case ban != nil:
+		return nil, ban
+	}
+	return nil, restricted
 }
 
 // NextDial returns the node to dial now, static nodes first and anchors after

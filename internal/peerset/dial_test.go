@@ -45,6 +45,7 @@ func TestNextDialBacksOff(t *testing.T) {
 		{CauseTooManyPeers, []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}},
 		{CauseUseless, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second}},
 		{CauseEnded, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second, 280 * time.Second, 300 * time.Second}},
+		{CauseRefused, []time.Duration{35 * time.Second, 70 * time.Second, 140 * time.Second}},
 		{CauseSelf, []time.Duration{time.Hour, time.Hour}},
 		{CauseAlreadyConnected, []time.Duration{4 * time.Second, 4 * time.Second}},
 	} {
@@ -313,5 +314,41 @@ func TestRedialsAreApart(t *testing.T) {
 	}
 	if n := len(s.dialer.pace.met); n != maxMet || len(s.dialer.pace.order) != n {
 		t.Errorf("%d nodes are remembered, want %d", n, maxMet)
+	}
+}
+
+// Of the addresses that a host name leads to, each is judged by itself.
+func TestPermit(t *testing.T) {
+	list, err := netaddr.ParseList("80.1.0.0/16, 2a00::/16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(id(100), roomy, list, rng(1))
+	if _, err := s.Ban(at, Ban{Net: netip.MustParsePrefix("80.1.7.0/24")}); err != nil {
+		t.Fatal(err)
+	}
+	const good, good6, outside, banned = "80.1.1.1", "2a00::1", "81.1.1.1", "80.1.7.1"
+	for _, c := range []struct {
+		addrs, want []string
+		err         error
+	}{
+		{[]string{good, good6}, []string{good, good6}, nil},
+		{[]string{outside, banned, good6}, []string{good6}, nil},
+		{[]string{outside}, nil, ErrRestricted},
+		{[]string{banned}, nil, ErrBanned},
+		{[]string{banned, outside}, nil, ErrBanned},
+	} {
+		var addrs []netip.Addr
+		for _, text := range c.addrs {
+			addrs = append(addrs, netip.MustParseAddr(text))
+		}
+		got, err := s.Permit(at, id(1), addrs)
+		if fmt.Sprint(got) != fmt.Sprint(c.want) || !errors.Is(err, c.err) {
+			t.Errorf("Permit(%v) = %v, %v; want %v, %v", c.addrs, got, err, c.want, c.err)
+		}
+	}
+	s.Trust(node(t, 1, ""))
+	if got, _ := s.Permit(at, node(t, 1, "").ID(), []netip.Addr{netip.MustParseAddr(banned)}); len(got) != 1 {
+		t.Error("a ban of its network meets a trusted node")
 	}
 }

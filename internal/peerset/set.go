@@ -132,6 +132,10 @@ func (s *Set) Restricted(addr netip.Addr) bool {
 	return !s.restrict.Allows(addr)
 }
 
+// Consult applies the policy's opinion of something that the Set decides nothing
+// else about: it returns the error to refuse with, or nil.
+func (s *Set) Consult(policy Opinion) error { return s.objection(policy) }
+
 // objection applies the policy's opinion: it returns the error to refuse with, or
 // nil, and counts what a dry run would have refused.
 func (s *Set) objection(o Opinion) error {
@@ -145,7 +149,8 @@ func (s *Set) objection(o Opinion) error {
 	return fmt.Errorf("%w: %w", ErrPolicy, o.Err)
 }
 
-// GateOf returns the gate at which Admit, Add or Offer refused with err.
+// GateOf returns the gate at which Admit, Add, Offer, Permit or Consult refused with
+// err.
 func GateOf(err error) Gate {
 	switch {
 	case errors.Is(err, ErrBanned):
