@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"net/netip"
 	"strconv"
 
 	"parley/daemon/jsonrpc"
@@ -24,6 +25,9 @@ type Node interface {
 	Addr() net.Addr // nil if not listening
 	Stats() p2p.Stats
 	Explain(id enode.ID) p2p.Explanation
+	Ban(b p2p.Ban) error
+	Unban(id enode.ID, prefix netip.Prefix) error
+	Bans() []p2p.Ban
 	Events(ctx context.Context) iter.Seq[p2p.Event]
 	AddPeer(n *enode.Node) error
 	RemovePeer(n *enode.Node)
@@ -50,6 +54,8 @@ func Register(s *jsonrpc.Server, node Node, info Info) {
 	s.Register("admin_addTrustedPeer", change(node.AddTrustedPeer))
 	s.Register("admin_removeTrustedPeer", change(always(node.RemoveTrustedPeer)))
 	s.RegisterSubscription("admin", "peerEvents", peerEvents(node))
+
+	registerBans(s, node)
 
 	s.Register("net_version", get(func() any { return strconv.FormatUint(info.NetworkID, 10) }))
 	s.Register("net_peerCount", get(func() any { return fmt.Sprintf("%#x", node.PeerCount()) }))

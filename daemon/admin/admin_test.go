@@ -35,6 +35,7 @@ type fake struct {
 	stats  p2p.Stats
 	about  p2p.Explanation
 	events iter.Seq[p2p.Event]
+	bans   []p2p.Ban
 	fail   error
 	asked  []string
 }
@@ -54,6 +55,25 @@ func (f *fake) AddPeer(n *enode.Node) error                { return f.ask("add",
 func (f *fake) RemovePeer(n *enode.Node)                   { f.ask("remove", n) }
 func (f *fake) AddTrustedPeer(n *enode.Node) error         { return f.ask("trust", n) }
 func (f *fake) RemoveTrustedPeer(n *enode.Node)            { f.ask("distrust", n) }
+
+func (f *fake) Bans() []p2p.Ban { return f.bans }
+
+func (f *fake) Ban(b p2p.Ban) error {
+	f.bans = append(f.bans, b)
+	return f.fail
+}
+
+func (f *fake) Unban(id enode.ID, prefix netip.Prefix) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	n := len(f.bans)
+	f.bans = slices.DeleteFunc(f.bans, func(b p2p.Ban) bool { return b.ID == id && b.Net == prefix })
+	if len(f.bans) == n {
+		return p2p.ErrNotBanned
+	}
+	return nil
+}
 
 func (f *fake) ask(what string, n *enode.Node) error {
 	f.asked = append(f.asked, what+" "+n.ID().String()[:4])
@@ -191,14 +211,14 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{about: p2p.Explanation{
-		Node: n, Static: true, Failures: 6, NextDial: at.Add(18 * time.Second), Advice: "Compare.",
+		Node: n, Static: true, Source: "static", Points: 12.345, Failures: 6, NextDial: at.Add(18 * time.Second), Advice: "Compare.",
 		Verdicts: []p2p.Verdict{{
 			Time: at, First: at.Add(-3 * time.Minute), Count: 6, Gate: p2p.GateProtocol, Remote: netip.MustParseAddrPort("127.0.0.1:30303"),
 			Detail: "Geth/v1", Err: errors.Join(errors.New("eth: genesis mismatch"), p2p.DiscSubprotocolError),
 		}},
 	}}
 	want := `{"id":"` + nodeID + `","node":"` + nodeURL + `","enode":"` + nodeURL + `","connected":false,"static":true,"trusted":false,"dialing":false,` +
-		`"failures":6,"nextDial":"2026-11-01T12:01:25Z","now":"2000-01-01T00:00:00Z","verdicts":[{"time":"2026-11-01T12:01:07Z","first":"2026-11-01T11:58:07Z",` +
+		`"source":"static","gate":"protocol","points":12.3,"failures":6,"nextDial":"2026-11-01T12:01:25Z","now":"2000-01-01T00:00:00Z","verdicts":[{"time":"2026-11-01T12:01:07Z","first":"2026-11-01T11:58:07Z",` +
 		`"gate":"protocol","inbound":false,"remote":"127.0.0.1:30303","error":"eth: genesis mismatch\nsubprotocol error","reason":"subprotocol error","detail":"Geth/v1","count":6}],` +
 		`"advice":"Compare."}`
 	for _, who := range []string{nodeURL, nodeID, "0x" + nodeID, nodeURL[len("enode://"):][:128]} {
@@ -213,6 +233,15 @@ func TestExplain(t *testing.T) {
 		ask, _ := session(t, &fake{})
 		if got := ask("p2p_explain", `["`+nodeID+`"]`); !strings.Contains(got, `"verdicts":[]`) || strings.Contains(got, "nextDial") || !json.Valid([]byte("{"+got+"}")) {
 			t.Errorf("a node that was never heard of: %s", got)
+		}
+		f.about.Ban = &p2p.Ban{Net: netip.MustParsePrefix("127.0.0.0/8")}
+		ask, _ = session(t, f)
+		if got := ask("p2p_explain", `["`+nodeID+`"]`); !strings.Contains(got, `"gate":"ban","ban":{"net":"127.0.0.0/8",`) {
+			t.Errorf("a node that was banned since: %s", got)
+		}
+		f.about.Connected = true
+		if got := ask("p2p_explain", `["`+nodeID+`"]`); strings.Contains(got, `"gate":"ban"`) {
+			t.Errorf("a peer: %s", got)
 		}
 		if got := ask("p2p_explain", `["xyz"]`); !strings.HasPrefix(got, `"error":{"code":-32000,"message":"invalid enode: `) {
 			t.Errorf("no node: %s", got)

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 // The scripts run the program as users do. Besides testscript's commands they have
 //
 //	exits CODE CMD…           run CMD and check its exit code
+//	masked CMD…               run CMD and print its output without times, ports and ids; see masks
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
 //	spawn NAME PATTERN ARGS…  run "parley ARGS…" in the background until it prints a line that matches; $NAME is the match in brackets
 //	boot NAME CMD…            run CMD in the background until it is a bootnode; its URL is $NAME, its output NAME.out
@@ -61,17 +62,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"start": start,
-			"spawn": spawn,
-			"logs":  logs,
-			"end":   end,
-			"log":   logged,
-			"rpc":   rpc,
-			"post":  post,
-			"boot":  boot,
-			"zone":  serveZone,
-			"nodes": writeNodes,
+			"exits":  exits,
+			"masked": masked,
+			"start":  start,
+			"spawn":  spawn,
+			"logs":   logs,
+			"end":    end,
+			"log":    logged,
+			"rpc":    rpc,
+			"post":   post,
+			"boot":   boot,
+			"zone":   serveZone,
+			"nodes":  writeNodes,
 		},
 	})
 }
