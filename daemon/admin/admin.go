@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"parley/daemon/jsonrpc"
 	"parley/enode"
@@ -25,6 +26,7 @@ type Node interface {
 	Addr() net.Addr // nil if not listening
 	Stats() p2p.Stats
 	Explain(id enode.ID) p2p.Explanation
+	ExplainStatic() []p2p.Explanation
 	Ban(b p2p.Ban) error
 	Unban(id enode.ID, prefix netip.Prefix) error
 	Bans() []p2p.Ban
@@ -63,6 +65,13 @@ func Register(s *jsonrpc.Server, node Node, info Info) {
 	s.Register("web3_clientVersion", get(func() any { return info.ClientVersion }))
 
 	s.Register("p2p_explain", explain(node))
+	s.Register("p2p_explainStatic", get(func() any {
+		all, now := []*Explanation{}, time.Now()
+		for _, x := range node.ExplainStatic() {
+			all = append(all, NewExplanation(x, now))
+		}
+		return all
+	}))
 	s.Register("p2p_stats", get(func() any {
 		stats := NewStats(node.Stats())
 		if info.EthStats != nil {

@@ -35,6 +35,7 @@ type fake struct {
 	stats  p2p.Stats
 	about  p2p.Explanation
 	events iter.Seq[p2p.Event]
+	static []p2p.Explanation
 	bans   []p2p.Ban
 	fail   error
 	asked  []string
@@ -50,6 +51,7 @@ func (f *fake) Explain(id enode.ID) p2p.Explanation {
 	x.ID = id
 	return x
 }
+func (f *fake) ExplainStatic() []p2p.Explanation           { return f.static }
 func (f *fake) Events(context.Context) iter.Seq[p2p.Event] { return f.events }
 func (f *fake) AddPeer(n *enode.Node) error                { return f.ask("add", n) }
 func (f *fake) RemovePeer(n *enode.Node)                   { f.ask("remove", n) }
@@ -133,12 +135,14 @@ func TestMethods(t *testing.T) {
 		{"web3_clientVersion", `[]`, empty(), `"result":"Parley/v0"`},
 		{"rpc_modules", `[]`, empty(), `"result":{"admin":"1.0","net":"1.0","p2p":"1.0","rpc":"1.0","web3":"1.0"}`},
 		{"net_version", `[1]`, empty(), `"error":{"code":-32602,"message":"invalid params: got 1, want 0"}`},
+		{"p2p_explainStatic", `[]`, empty(), `"result":[]`},
 		{"admin_addPeer", `["enode://zz"]`, empty(), `"error":{"code":-32000,"message":"invalid enode: enode: parse: `},
 		{"admin_addPeer", `[]`, empty(), `"error":{"code":-32602,"message":"invalid params: got 0, want 1"}`},
 		{"admin_addPeer", `["` + nodeURL + `"]`, &fake{fail: errors.New("p2p: no room")}, `"error":{"code":-32000,"message":"p2p: no room"}`},
-		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3}}},
+		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3},
+			Sources: map[string]p2p.Funnel{"discv4": {Offered: 9, Refused: map[p2p.Gate]uint64{p2p.GateRelay: 4}, Dialed: 5, Connected: 3, Hello: 2, Peer: 1}}}},
 			`"result":{"peers":2,"inbound":1,"dialed":1,"pendingIn":0,"pendingOut":0,"buffered":0,"bytesIn":0,"bytesOut":0,"accepted":0,"served":0,` +
-				`"dials":0,"dialsOk":0,"refused":{"dial":3},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0}`},
+				`"dials":0,"dialsOk":0,"refused":{"dial":3},"sources":{"discv4":{"offered":9,"refused":{"relay":4},"dialed":5,"connected":3,"hello":2,"peer":1}},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method, func(t *testing.T) {
