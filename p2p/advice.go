@@ -19,6 +19,26 @@ func (s *Server) Explain(id enode.ID) Explanation {
 	if s.set == nil {
 		return Explanation{ID: id}
 	}
+	return s.explain(id)
+}
+
+// ExplainStatic explains every static node, those of AddPeer too, in the order in
+// which they were added.
+func (s *Server) ExplainStatic() []Explanation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil {
+		return nil
+	}
+	var all []Explanation
+	for _, n := range s.set.StaticNodes() {
+		all = append(all, s.explain(n.ID()))
+	}
+	return all
+}
+
+// explain is Explain. Caller holds mu.
+func (s *Server) explain(id enode.ID) Explanation {
 	st := s.set.Explain(time.Now(), id)
 	if p := s.peers[id]; p != nil && st.Node == nil {
 		st.Node = p.node

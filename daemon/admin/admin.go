@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"net/netip"
 	"strconv"
+	"time"
 
 	"parley/daemon/jsonrpc"
 	"parley/enode"
@@ -24,6 +26,10 @@ type Node interface {
 	Addr() net.Addr // nil if not listening
 	Stats() p2p.Stats
 	Explain(id enode.ID) p2p.Explanation
+	ExplainStatic() []p2p.Explanation
+	Ban(b p2p.Ban) error
+	Unban(id enode.ID, prefix netip.Prefix) error
+	Bans() []p2p.Ban
 	Events(ctx context.Context) iter.Seq[p2p.Event]
 	AddPeer(n *enode.Node) error
 	RemovePeer(n *enode.Node)
@@ -51,12 +57,21 @@ func Register(s *jsonrpc.Server, node Node, info Info) {
 	s.Register("admin_removeTrustedPeer", change(always(node.RemoveTrustedPeer)))
 	s.RegisterSubscription("admin", "peerEvents", peerEvents(node))
 
+	registerBans(s, node)
+
 	s.Register("net_version", get(func() any { return strconv.FormatUint(info.NetworkID, 10) }))
 	s.Register("net_peerCount", get(func() any { return fmt.Sprintf("%#x", node.PeerCount()) }))
 	s.Register("net_listening", get(func() any { return node.Addr() != nil }))
 	s.Register("web3_clientVersion", get(func() any { return info.ClientVersion }))
 
 	s.Register("p2p_explain", explain(node))
+	s.Register("p2p_explainStatic", get(func() any {
+		all, now := []*Explanation{}, time.Now()
+		for _, x := range node.ExplainStatic() {
+			all = append(all, NewExplanation(x, now))
+		}
+		return all
+	}))
 	s.Register("p2p_stats", get(func() any {
 		stats := NewStats(node.Stats())
 		if info.EthStats != nil {

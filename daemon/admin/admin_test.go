@@ -35,6 +35,8 @@ type fake struct {
 	stats  p2p.Stats
 	about  p2p.Explanation
 	events iter.Seq[p2p.Event]
+	static []p2p.Explanation
+	bans   []p2p.Ban
 	fail   error
 	asked  []string
 }
@@ -49,11 +51,31 @@ func (f *fake) Explain(id enode.ID) p2p.Explanation {
 	x.ID = id
 	return x
 }
+func (f *fake) ExplainStatic() []p2p.Explanation           { return f.static }
 func (f *fake) Events(context.Context) iter.Seq[p2p.Event] { return f.events }
 func (f *fake) AddPeer(n *enode.Node) error                { return f.ask("add", n) }
 func (f *fake) RemovePeer(n *enode.Node)                   { f.ask("remove", n) }
 func (f *fake) AddTrustedPeer(n *enode.Node) error         { return f.ask("trust", n) }
 func (f *fake) RemoveTrustedPeer(n *enode.Node)            { f.ask("distrust", n) }
+
+func (f *fake) Bans() []p2p.Ban { return f.bans }
+
+func (f *fake) Ban(b p2p.Ban) error {
+	f.bans = append(f.bans, b)
+	return f.fail
+}
+
+func (f *fake) Unban(id enode.ID, prefix netip.Prefix) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	n := len(f.bans)
+	f.bans = slices.DeleteFunc(f.bans, func(b p2p.Ban) bool { return b.ID == id && b.Net == prefix })
+	if len(f.bans) == n {
+		return p2p.ErrNotBanned
+	}
+	return nil
+}
 
 func (f *fake) ask(what string, n *enode.Node) error {
 	f.asked = append(f.asked, what+" "+n.ID().String()[:4])
@@ -113,12 +135,14 @@ func TestMethods(t *testing.T) {
 		{"web3_clientVersion", `[]`, empty(), `"result":"Parley/v0"`},
 		{"rpc_modules", `[]`, empty(), `"result":{"admin":"1.0","net":"1.0","p2p":"1.0","rpc":"1.0","web3":"1.0"}`},
 		{"net_version", `[1]`, empty(), `"error":{"code":-32602,"message":"invalid params: got 1, want 0"}`},
+		{"p2p_explainStatic", `[]`, empty(), `"result":[]`},
 		{"admin_addPeer", `["enode://zz"]`, empty(), `"error":{"code":-32000,"message":"invalid enode: enode: parse: `},
 		{"admin_addPeer", `[]`, empty(), `"error":{"code":-32602,"message":"invalid params: got 0, want 1"}`},
 		{"admin_addPeer", `["` + nodeURL + `"]`, &fake{fail: errors.New("p2p: no room")}, `"error":{"code":-32000,"message":"p2p: no room"}`},
-		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3}}},
+		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3},
+			Sources: map[string]p2p.Funnel{"discv4": {Offered: 9, Refused: map[p2p.Gate]uint64{p2p.GateRelay: 4}, Dialed: 5, Connected: 3, Hello: 2, Peer: 1}}}},
 			`"result":{"peers":2,"inbound":1,"dialed":1,"pendingIn":0,"pendingOut":0,"buffered":0,"bytesIn":0,"bytesOut":0,"accepted":0,"served":0,` +
-				`"dials":0,"dialsOk":0,"refused":{"dial":3},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0}`},
+				`"dials":0,"dialsOk":0,"refused":{"dial":3},"sources":{"discv4":{"offered":9,"refused":{"relay":4},"dialed":5,"connected":3,"hello":2,"peer":1}},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method, func(t *testing.T) {
@@ -191,14 +215,14 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{about: p2p.Explanation{
-		Node: n, Static: true, Failures: 6, NextDial: at.Add(18 * time.Second), Advice: "Compare.",
+		Node: n, Static: true, Source: "static", Points: 12.345, Failures: 6, NextDial: at.Add(18 * time.Second), Advice: "Compare.",
 		Verdicts: []p2p.Verdict{{
 			Time: at, First: at.Add(-3 * time.Minute), Count: 6, Gate: p2p.GateProtocol, Remote: netip.MustParseAddrPort("127.0.0.1:30303"),
 			Detail: "Geth/v1", Err: errors.Join(errors.New("eth: genesis mismatch"), p2p.DiscSubprotocolError),
 		}},
 	}}
 	want := `{"id":"` + nodeID + `","node":"` + nodeURL + `","enode":"` + nodeURL + `","connected":false,"static":true,"trusted":false,"dialing":false,` +
-		`"failures":6,"nextDial":"2026-11-01T12:01:25Z","now":"2000-01-01T00:00:00Z","verdicts":[{"time":"2026-11-01T12:01:07Z","first":"2026-11-01T11:58:07Z",` +
+		`"source":"static","gate":"protocol","points":12.3,"failures":6,"nextDial":"2026-11-01T12:01:25Z","now":"2000-01-01T00:00:00Z","verdicts":[{"time":"2026-11-01T12:01:07Z","first":"2026-11-01T11:58:07Z",` +
 		`"gate":"protocol","inbound":false,"remote":"127.0.0.1:30303","error":"eth: genesis mismatch\nsubprotocol error","reason":"subprotocol error","detail":"Geth/v1","count":6}],` +
 		`"advice":"Compare."}`
 	for _, who := range []string{nodeURL, nodeID, "0x" + nodeID, nodeURL[len("enode://"):][:128]} {
@@ -213,6 +237,15 @@ func TestExplain(t *testing.T) {
 		ask, _ := session(t, &fake{})
 		if got := ask("p2p_explain", `["`+nodeID+`"]`); !strings.Contains(got, `"verdicts":[]`) || strings.Contains(got, "nextDial") || !json.Valid([]byte("{"+got+"}")) {
 			t.Errorf("a node that was never heard of: %s", got)
+		}
+		f.about.Ban = &p2p.Ban{Net: netip.MustParsePrefix("127.0.0.0/8")}
+		ask, _ = session(t, f)
+		if got := ask("p2p_explain", `["`+nodeID+`"]`); !strings.Contains(got, `"gate":"ban","ban":{"net":"127.0.0.0/8",`) {
+			t.Errorf("a node that was banned since: %s", got)
+		}
+		f.about.Connected = true
+		if got := ask("p2p_explain", `["`+nodeID+`"]`); strings.Contains(got, `"gate":"ban"`) {
+			t.Errorf("a peer: %s", got)
 		}
 		if got := ask("p2p_explain", `["xyz"]`); !strings.HasPrefix(got, `"error":{"code":-32000,"message":"invalid enode: `) {
 			t.Errorf("no node: %s", got)

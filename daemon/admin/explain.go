@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"parley/daemon/jsonrpc"
@@ -19,6 +20,10 @@ type Explanation struct {
 	Static    bool       `json:"static"`
 	Trusted   bool       `json:"trusted"`
 	Dialing   bool       `json:"dialing"`
+	Source    string     `json:"source,omitempty"`   // that named it last, as in the sources of p2p_stats
+	Gate      string     `json:"gate,omitempty"`     // that keeps it out; empty if it is a peer, or nothing was tried yet
+	Ban       *Ban       `json:"ban,omitempty"`      // that meets it
+	Points    float64    `json:"points,omitempty"`   // held against it, of the 100 that lead to a ban
 	Failures  int        `json:"failures"`           // dials that failed in a row
 	NextDial  *time.Time `json:"nextDial,omitempty"` // when it may be dialed again
 	Now       time.Time  `json:"now"`                // the node's clock, to compare with
@@ -66,6 +71,9 @@ func NewExplanation(x p2p.Explanation, now time.Time) *Explanation {
 		Static:    x.Static,
 		Trusted:   x.Trusted,
 		Dialing:   x.Dialing,
+		Source:    x.Source,
+		Gate:      string(gateOf(&x)),
+		Points:    math.Round(x.Points*10) / 10,
 		Failures:  x.Failures,
 		Now:       now.UTC(),
 		Verdicts:  make([]Verdict, 0, len(x.Verdicts)),
@@ -78,10 +86,28 @@ func NewExplanation(x p2p.Explanation, now time.Time) *Explanation {
 		next := x.NextDial.UTC()
 		e.NextDial = &next
 	}
+	if x.Ban != nil {
+		ban := NewBan(x.Ban)
+		e.Ban = &ban
+	}
 	for _, v := range x.Verdicts {
 		e.Verdicts = append(e.Verdicts, newVerdict(v))
 	}
 	return e
+}
+
+// gateOf returns the gate that keeps a node out now: the first that it does not
+// pass. Verdicts tell how far it came when it was last tried.
+func gateOf(x *p2p.Explanation) p2p.Gate {
+	switch n := len(x.Verdicts); {
+	case x.Connected:
+		return ""
+	case x.Ban != nil:
+		return p2p.GateBan
+	case n > 0:
+		return x.Verdicts[n-1].Gate
+	}
+	return ""
 }
 
 func newVerdict(v p2p.Verdict) Verdict {

@@ -20,11 +20,22 @@ type Stats struct {
 	Dials        uint64            `json:"dials"`
 	DialsOK      uint64            `json:"dialsOk"`
 	Refused      map[string]uint64 `json:"refused"` // by gate
+	Sources      map[string]Funnel `json:"sources"` // how far the nodes of each source got
 	PreEIP8      uint64            `json:"preEip8"`
 	Panics       uint64            `json:"panics"`
 	UnaskedPongs uint64            `json:"unaskedPongs"`
 	EventsLost   uint64            `json:"eventsLost"`
 	Eth          *EthStats         `json:"eth,omitempty"`
+}
+
+// A Funnel counts how far the nodes of a source got.
+type Funnel struct {
+	Offered   uint64            `json:"offered"`
+	Refused   map[string]uint64 `json:"refused"` // by gate
+	Dialed    uint64            `json:"dialed"`
+	Connected uint64            `json:"connected"` // over TCP
+	Hello     uint64            `json:"hello"`     // exchanged
+	Peer      uint64            `json:"peer"`
 }
 
 // EthStats are the counters of the eth protocol.
@@ -49,16 +60,24 @@ func NewEthStats(s eth.Stats) *EthStats { e := EthStats(s); return &e }
 
 // NewStats returns the JSON form of s.
 func NewStats(s p2p.Stats) *Stats {
-	refused := make(map[string]uint64, len(s.Refused))
-	for gate, n := range s.Refused {
-		refused[string(gate)] = n
+	sources := make(map[string]Funnel, len(s.Sources))
+	for name, f := range s.Sources {
+		sources[name] = Funnel{Offered: f.Offered, Refused: byName(f.Refused), Dialed: f.Dialed, Connected: f.Connected, Hello: f.Hello, Peer: f.Peer}
 	}
 	return &Stats{
 		Peers: s.Peers, Inbound: s.Inbound, Dialed: s.Dialed,
 		PendingIn: s.PendingIn, PendingOut: s.PendingOut,
 		Buffered: s.Buffered, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 		Accepted: s.Accepted, Served: s.Served, Dials: s.Dials, DialsOK: s.DialsOK,
-		Refused: refused, PreEIP8: s.PreEIP8, Panics: s.Panics,
+		Refused: byName(s.Refused), Sources: sources, PreEIP8: s.PreEIP8, Panics: s.Panics,
 		UnaskedPongs: s.UnaskedPongs, EventsLost: s.EventsLost,
 	}
+}
+
+func byName(gates map[p2p.Gate]uint64) map[string]uint64 {
+	named := make(map[string]uint64, len(gates))
+	for gate, n := range gates {
+		named[string(gate)] = n
+	}
+	return named
 }

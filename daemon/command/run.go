@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
 
+	"parley/daemon/config"
 	"parley/daemon/logging"
 	"parley/daemon/node"
 )
@@ -20,7 +22,9 @@ func (a *app) runCommand() *cli.Command {
 		Usage: "run a node until interrupted",
 		Description: "Every option can also be set by an environment variable (--http.port by PARLEY_HTTP_PORT)\n" +
 			"and in a TOML file (port in the table [http]); parley config init prints one.\n" +
-			"The log goes to standard error. The first interrupt ends the node in order, the second at once.",
+			"The log goes to standard error. The first interrupt ends the node in order, the second at once.\n" +
+			"SIGHUP reads the file and those of nodes again: maxpeers, netrestrict, staticpeers, trustedpeers,\n" +
+			"nodial and verbosity change at once, others with the next start.",
 		Flags:  optionFlags(),
 		Action: a.run,
 	}
@@ -35,8 +39,10 @@ func (a *app) run(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	s := &loaded.Settings
+	level := new(slog.LevelVar)
+	level.Set(s.LogLevel)
 	log, file, err := logging.New(logging.Options{
-		Level: s.LogLevel, Format: s.LogFormat, Writer: a.Stderr, Color: a.Color, File: s.LogFile,
+		Level: level, Format: s.LogFormat, Writer: a.Stderr, Color: a.Color, File: s.LogFile,
 	})
 	if err != nil {
 		return err
@@ -49,7 +55,14 @@ func (a *app) run(ctx context.Context, c *cli.Command) error {
 	// From the first signal on, the next one has its usual effect.
 	context.AfterFunc(ctx, stop)
 
-	err = node.Run(ctx, s, a.Build, log)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	err = node.Run(ctx, node.Options{
+		Config: loaded, Build: a.Build, Log: log, Level: level,
+		Hangup: hangup, Reload: func() (*config.Loaded, error) { return config.Load(a.sources(c)) },
+	})
 	if closeErr := file.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("log file: %w", closeErr))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"parley/daemon/admin"
 	"parley/enode"
+	"parley/p2p"
 )
 
 func (a *app) whyCommand() *cli.Command {
@@ -53,6 +54,9 @@ func (a *app) why(ctx context.Context, c *cli.Command) error {
 func tell(w io.Writer, x *admin.Explanation) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "node %s\n", strings.Join(headline(x), "   "))
+	if x.Ban != nil {
+		tellBan(&b, x.Ban, x.ID)
+	}
 	for i := range x.Verdicts {
 		tellVerdict(&b, &x.Verdicts[i])
 	}
@@ -62,6 +66,12 @@ func tell(w io.Writer, x *admin.Explanation) error {
 		b.WriteString(" it is a peer, and nothing was ever held against it\n")
 	default:
 		b.WriteString(" nothing has happened with it yet\n")
+	}
+	if x.Gate != "" {
+		fmt.Fprintf(&b, " kept out at: %s%s\n", printable(x.Gate), gateMeaning(x.Gate))
+	}
+	if x.Points > 0 {
+		fmt.Fprintf(&b, " held against it: %.1f of the %d points that lead to a ban; half of them go every 30 minutes\n", x.Points, p2p.BanPoints)
 	}
 	if x.Advice != "" {
 		fmt.Fprintf(&b, " → %s\n", printable(x.Advice))
@@ -86,6 +96,8 @@ func headline(x *admin.Explanation) []string {
 	}
 	add(x.Static, "static")
 	add(x.Trusted, "trusted")
+	add(!x.Static && x.Source != "", "from "+x.Source)
+	add(x.Ban != nil, "banned")
 	add(x.Connected, "connected")
 	add(!x.Connected, "not connected")
 	if n := len(x.Verdicts); n > 0 {
@@ -103,6 +115,44 @@ func headline(x *admin.Explanation) []string {
 		parts[i] = printable(parts[i])
 	}
 	return parts
+}
+
+// tellBan tells of a ban, and of whose it is if it is not the node's.
+func tellBan(b *strings.Builder, ban *admin.Ban, id string) {
+	by := "the operator"
+	if ban.Earned {
+		by = "what it did"
+	}
+	fmt.Fprintf(b, " banned %s by %s", until(ban), by)
+	if ban.Node != id {
+		fmt.Fprintf(b, " (%s)", printable(ban.Target()))
+	}
+	if ban.Why != "" {
+		fmt.Fprintf(b, ": %s", printable(ban.Why))
+	}
+	b.WriteString("\n")
+}
+
+// gateMeaning says in brackets what a gate stands for.
+func gateMeaning(gate string) string {
+	meaning := map[p2p.Gate]string{
+		p2p.GateSource:      "it was named and not taken",
+		p2p.GateRecord:      "what is known of it: key, endpoint, protocols",
+		p2p.GateNetRestrict: "the networks that are permitted here",
+		p2p.GateRelay:       "an address that its teller may not tell",
+		p2p.GateHistory:     "seen or dialed a moment ago",
+		p2p.GateQuota:       "the number of peers and connections here",
+		p2p.GateBan:         "the bans here",
+		p2p.GatePolicy:      "the policy here",
+		p2p.GateDial:        "name and TCP connection",
+		p2p.GateRLPx:        "encryption handshake",
+		p2p.GateHello:       "identity and capabilities",
+		p2p.GateProtocol:    "what a protocol made of it",
+	}[p2p.Gate(gate)]
+	if meaning == "" {
+		return ""
+	}
+	return " (" + meaning + ")"
 }
 
 func tellVerdict(b *strings.Builder, v *admin.Verdict) {

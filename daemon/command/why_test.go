@@ -19,7 +19,7 @@ func TestTell(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 1, 19, 0, time.Local)
 	next := now.Add(18 * time.Second)
 	x := &admin.Explanation{
-		ID: nodeID, Enode: nodeURL, Static: true, Failures: 6, NextDial: &next, Now: now,
+		ID: nodeID, Enode: nodeURL, Static: true, Failures: 6, NextDial: &next, Now: now, Source: "static", Gate: "protocol", Points: 12.5,
 		Verdicts: []admin.Verdict{
 			{Time: now.Add(-time.Hour), First: now.Add(-time.Hour), Gate: "dial", Remote: "10.0.0.7:30303", Error: "connection refused", Count: 1},
 			{Time: now.Add(-30 * time.Minute), Gate: "hello", Inbound: true, Remote: "10.0.0.7:51000", Error: "useless peer", Count: 1},
@@ -38,6 +38,8 @@ func TestTell(t *testing.T) {
           ✗ too many peers
  12:01:07 dial ok → rlpx ok → hello ok → protocol  10.0.0.7:30303  Geth/v1.17.10
           ✗ eth: genesis mismatch: ours 0x41c2…, theirs 0x9a1f…  (6 times in 3m)
+ kept out at: protocol (what a protocol made of it)
+ held against it: 12.5 of the 100 points that lead to a ban; half of them go every 30 minutes
  → Compare network ID, genesis and fork ID of the two sides.
 `
 	var b strings.Builder
@@ -48,12 +50,18 @@ func TestTell(t *testing.T) {
 
 // Where there is no story, that is told.
 func TestTellNothing(t *testing.T) {
+	end := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		x    admin.Explanation
 		want string
 	}{
 		{admin.Explanation{ID: nodeID}, "node a448f24c6d18e575   not connected\n nothing has happened with it yet\n"},
 		{admin.Explanation{ID: nodeID, Connected: true, Trusted: true}, "node a448f24c6d18e575   trusted   connected\n it is a peer, and nothing was ever held against it\n"},
+		{admin.Explanation{ID: nodeID, Source: "discv4"}, "node a448f24c6d18e575   from discv4   not connected\n nothing has happened with it yet\n"},
+		{admin.Explanation{ID: nodeID, Gate: "ban", Ban: &admin.Ban{Node: nodeID, Earned: true, Until: &end, Why: "spam"}},
+			"node a448f24c6d18e575   banned   not connected\n banned until 2026-11-01T12:00:00Z by what it did: spam\n nothing has happened with it yet\n kept out at: ban (the bans here)\n"},
+		{admin.Explanation{ID: nodeID, Ban: &admin.Ban{Net: "10.0.0.0/8"}},
+			"node a448f24c6d18e575   banned   not connected\n banned until it is lifted by the operator (10.0.0.0/8)\n nothing has happened with it yet\n"},
 		{admin.Explanation{ID: nodeID, Dialing: true}, "node a448f24c6d18e575   not connected   being dialed now\n nothing has happened with it yet\n"},
 	} {
 		var b strings.Builder
@@ -66,13 +74,13 @@ func TestTellNothing(t *testing.T) {
 // Nothing that others chose gets to the terminal as it is.
 func TestTellHostile(t *testing.T) {
 	const bad = "a\x1b[2J\nfake line\u202e\xff"
-	x := &admin.Explanation{ID: bad, Enode: bad, Advice: bad,
+	x := &admin.Explanation{ID: bad, Enode: bad, Advice: bad, Source: bad, Gate: bad, Ban: &admin.Ban{Net: bad, Why: bad},
 		Verdicts: []admin.Verdict{{Gate: bad, Remote: bad, Detail: bad, Error: bad, Count: 1}}}
 	var b strings.Builder
 	if err := tell(&b, x); err != nil {
 		t.Fatal(err)
 	}
-	if text := b.String(); strings.ContainsAny(text, "\x1b\u202e") || !utf8.ValidString(text) || strings.Count(text, "\n") != 4 {
+	if text := b.String(); strings.ContainsAny(text, "\x1b\u202e") || !utf8.ValidString(text) || strings.Count(text, "\n") != 6 {
 		t.Errorf("%q", text)
 	}
 }

@@ -191,3 +191,31 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// A ping tells which protocol answered, and what was wrong if none did.
+func TestPing(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		s, _ := listen(t, v4)
+		_, other := listen(t, v4)
+		rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
+		RegisterPing(rpc, s)
+		client := connect(t, rpc)
+		var pong Pong
+		want := "discv4"
+		if !v4 {
+			want = "discv5"
+		}
+		if err := client.Call(t.Context(), &pong, "p2p_ping", other.String()); err != nil || pong.Protocol != want || pong.Millis <= 0 {
+			t.Errorf("%+v, %v; want an answer by %s", pong, err, want)
+		}
+		if err := client.Call(t.Context(), &pong, "p2p_ping", "enode://zz"); err == nil {
+			t.Error("no error for what is no node")
+		}
+	}
+	rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
+	RegisterPing(rpc, nil)
+	_, other := listen(t, true)
+	if err := connect(t, rpc).Call(t.Context(), new(Pong), "p2p_ping", other.String()); err == nil || err.Error() != "discovery is off" {
+		t.Errorf("without discovery: %v", err)
+	}
+}

@@ -20,11 +20,11 @@ import (
 
 // Options say where the log goes and how it looks.
 type Options struct {
-	Level  slog.Level
-	Format string    // terminal, logfmt or json
-	Writer io.Writer // usually os.Stderr
-	Color  bool      // whether Writer shows colours
-	File   string    // also append to this file; empty: none
+	Level  slog.Leveler // may change while the log is in use, as a *slog.LevelVar; nil is info
+	Format string       // terminal, logfmt or json
+	Writer io.Writer    // usually os.Stderr
+	Color  bool         // whether Writer shows colours
+	File   string       // also append to this file; empty: none
 }
 
 // New returns the logger, and what to close when the program ends.
@@ -47,7 +47,7 @@ func New(o Options) (*slog.Logger, io.Closer, error) {
 	return slog.New(slog.NewMultiHandler(handler, copied)), f, nil
 }
 
-func newHandler(w io.Writer, level slog.Level, format string, color bool) (slog.Handler, error) {
+func newHandler(w io.Writer, level slog.Leveler, format string, color bool) (slog.Handler, error) {
 	switch format {
 	case "terminal":
 		return tint.NewTextHandler(w, &tint.Options{

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -31,11 +32,24 @@ const stopTime = 1900 * time.Millisecond
 // ErrStopTimeout is returned by Run if the node did not end in time.
 var ErrStopTimeout = errors.New("node: the orderly end took too long")
 
-// Run runs a node until ctx ends. build says what the program was built from, for
-// the log. Run returns nil after an orderly end, within
-// two seconds of ctx's.
-func Run(ctx context.Context, s *config.Settings, build string, log *slog.Logger) error {
-	log.Info("Parley", "version", version.String(build), "network", networkName(s), "datadir", s.DataDir)
+// Options say how to run a node.
+type Options struct {
+	Config *config.Loaded
+	Build  string // what the program was built from, for the log
+	Log    *slog.Logger
+	Level  *slog.LevelVar // of Log
+
+	// Reload reads the configuration again, whenever something comes from Hangup.
+	// Without Hangup it is never called.
+	Hangup <-chan os.Signal
+	Reload func() (*config.Loaded, error)
+}
+
+// Run runs a node until ctx ends. It returns nil after an orderly end, within two
+// seconds of ctx's.
+func Run(ctx context.Context, o Options) error {
+	s, log := &o.Config.Settings, o.Log
+	log.Info("Parley", "version", version.String(o.Build), "network", networkName(s), "datadir", s.DataDir)
 	dir, err := datadir.Open(s.DataDir)
 	if err != nil {
 		return err
@@ -63,6 +77,8 @@ func Run(ctx context.Context, s *config.Settings, build string, log *slog.Logger
 		DataDir:       dir.Path(),
 		EthStats:      chain.Stats,
 	})
+	setup := newSetup(srv, s)
+	rpc.Register("p2p_setup", setup.method)
 	faces, err := listen(s, dir, log)
 	if err != nil {
 		return err
@@ -85,16 +101,25 @@ func Run(ctx context.Context, s *config.Settings, build string, log *slog.Logger
 		tasks.Wait()
 	}
 	discovery.RegisterTable(rpc, srv.Discovery())
+	discovery.RegisterPing(rpc, srv.Discovery())
 	tasks.Go(func() { report.follow(events) })
 	tasks.Go(func() { report.summarize(serving) })
 	failed := faces.serve(serving, rpc, s, &tasks)
 	announce(srv, log)
+	changes := &reloader{srv: srv, dir: dir, log: log, level: o.Level, setup: setup, report: report,
+		started: o.Config, inForce: inForce{s, cfg.StaticNodes, cfg.TrustedNodes}}
 
-	select {
-	case <-ctx.Done():
-		log.Info("Stopping", "peers", srv.PeerCount())
-	case err = <-failed:
-		log.Error("Stopping", "err", err)
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			log.Info("Stopping", "peers", srv.PeerCount())
+			running = false
+		case err = <-failed:
+			log.Error("Stopping", "err", err)
+			running = false
+		case <-o.Hangup:
+			changes.reload(o.Reload)
+		}
 	}
 	return errors.Join(err, inTime(stop))
 }
@@ -145,17 +170,17 @@ func nodeKey(s *config.Settings, dir *datadir.Dir, log *slog.Logger) (*enode.Pri
 
 // serverConfig translates the settings for the library.
 func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, log *slog.Logger) (p2p.Config, error) {
-	static, err := withFile(s.StaticPeers, dir, "static-nodes.json", log)
+	static, err := withFile(s.StaticPeers, dir, staticFile, log)
 	if err != nil {
 		return p2p.Config{}, err
 	}
-	trusted, err := withFile(s.TrustedPeers, dir, "trusted-nodes.json", log)
+	trusted, err := withFile(s.TrustedPeers, dir, trustedFile, log)
 	if err != nil {
 		return p2p.Config{}, err
 	}
 	cfg := p2p.Config{
 		PrivateKey:      key,
-		MaxPeers:        s.MaxPeers,
+		MaxPeers:        maxPeers(s),
 		MaxPendingPeers: s.MaxPendPeers,
 		DialRatio:       s.DialRatio,
 		Name:            version.Client(s.Identity),
@@ -179,11 +204,23 @@ func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, l
 	if s.DiscoveryPort != 0 {
 		cfg.DiscAddr = net.JoinHostPort(s.ListenAddr, strconv.Itoa(int(s.DiscoveryPort)))
 	}
-	if s.MaxPeers == 0 {
-		cfg.MaxPeers = -1 // the library's none
-	}
 	return cfg, nil
 }
+
+// maxPeers returns the number of peers as the library has it, where zero is the
+// default and negative is none.
+func maxPeers(s *config.Settings) int {
+	if s.MaxPeers == 0 {
+		return -1
+	}
+	return s.MaxPeers
+}
+
+// Files in the data directory with more nodes.
+const (
+	staticFile  = "static-nodes.json"
+	trustedFile = "trusted-nodes.json"
+)
 
 // withFile adds the nodes of a file in the data directory, which is where the
 // operators of private networks keep them.

@@ -27,11 +27,11 @@ const maxComplaints = 5
 
 // A reporter turns events into lines for a person.
 type reporter struct {
-	srv    watched
-	static []*enode.Node
-	log    *slog.Logger
+	srv watched
+	log *slog.Logger
 
 	mu       sync.Mutex // guards the fields below
+	static   []*enode.Node
 	budget   budget
 	unlogged int // events since the last summary that found no place in the log
 
@@ -42,6 +42,19 @@ type reporter struct {
 
 func newReporter(srv watched, static []*enode.Node, log *slog.Logger) *reporter {
 	return &reporter{srv: srv, static: static, log: log, told: make(map[enode.ID]string)}
+}
+
+// watch changes which nodes are static.
+func (r *reporter) watch(static []*enode.Node) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.static = static
+}
+
+func (r *reporter) watching() []*enode.Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.static
 }
 
 // follow logs one line for every peer that comes or goes, as long as there are
@@ -134,7 +147,7 @@ func (r *reporter) summary() {
 // for. What was said before is not repeated.
 func (r *reporter) complain() {
 	lines := 0
-	for _, n := range r.static {
+	for _, n := range r.watching() {
 		x := r.srv.Explain(n.ID())
 		if x.Connected {
 			delete(r.told, n.ID())

@@ -45,6 +45,12 @@ func (s *Set) Explain(now time.Time, id ID) Story {
 		if b, ok := s.banned(now, id, t.addrs...).(*BanError); ok {
 			st.Ban = &b.Ban
 		}
+		if t.barred != nil { // with no room too, only an event can change it
+			st.NextDial = time.Time{}
+		}
+	}
+	if st.Ban != nil && !st.NextDial.IsZero() {
+		st.NextDial = st.Ban.Until
 	}
 	return st
 }

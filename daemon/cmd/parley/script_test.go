@@ -33,11 +33,13 @@ func TestMain(m *testing.M) {
 // The scripts run the program as users do. Besides testscript's commands they have
 //
 //	exits CODE CMD…           run CMD and check its exit code
+//	masked CMD…               run CMD and print its output without times, ports and ids; see masks
 //	start NAME ARGS…          run "parley run ARGS…" in the background until it listens; its URL is $NAME
 //	spawn NAME PATTERN ARGS…  run "parley ARGS…" in the background until it prints a line that matches; $NAME is the match in brackets
 //	boot NAME CMD…            run CMD in the background until it is a bootnode; its URL is $NAME, its output NAME.out
 //	logs NAME PATTERN         wait for a line of its log that matches
 //	end NAME SIGNAL CODE      send the signal and check that it ends within 2 s with the code
+//	hangup NAME               send it SIGHUP
 //	log NAME PATTERN          check that its log, as far as it was read, has a line that matches
 //	rpc DATADIR METHOD PARAMS print the result of a call over IPC
 //	post NAME TOKENFILE BODY  print what the node's HTTP server answers; - sends no token
@@ -61,17 +63,19 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"start": start,
-			"spawn": spawn,
-			"logs":  logs,
-			"end":   end,
-			"log":   logged,
-			"rpc":   rpc,
-			"post":  post,
-			"boot":  boot,
-			"zone":  serveZone,
-			"nodes": writeNodes,
+			"exits":  exits,
+			"masked": masked,
+			"start":  start,
+			"spawn":  spawn,
+			"logs":   logs,
+			"end":    end,
+			"log":    logged,
+			"hangup": hangup,
+			"rpc":    rpc,
+			"post":   post,
+			"boot":   boot,
+			"zone":   serveZone,
+			"nodes":  writeNodes,
 		},
 	})
 }
@@ -213,6 +217,10 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	if took := time.Since(began); took > 2*time.Second {
 		ts.Fatalf("%s took %v to end", args[0], took)
 	}
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(node(ts, args[0]).cmd.Process.Signal(syscall.SIGHUP))
 }
 
 func rpc(ts *testscript.TestScript, neg bool, args []string) {
