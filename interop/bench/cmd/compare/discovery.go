@@ -19,15 +19,15 @@ func discovery(short bool) []job {
 		}
 		return long
 	}
-	// Both sides get requests at the same rate: one that the reference can follow
-	// and that parley's limits let through.
+	// Where parley has a limit both sides get requests at the same rate: one that
+	// the reference can follow and that the limit lets through.
 	ping4 := []string{"-n", n(3000), "-rate", "1500", "v4ping"}
 	find4 := []string{"-n", n(1500), "-rate", "500", "v4findnode"}
-	ping5 := []string{"-n", n(15000), "-rate", "5000", "v5ping"}
-	find5 := []string{"-n", n(3000), "-rate", "1000", "v5findnode"}
+	ping5 := []string{"-n", n(30000), "-rate", "0", "v5ping"}
+	find5 := []string{"-n", n(6000), "-rate", "0", "v5findnode"}
 	hands := []string{"-n", n(600), "-rate", "200", "v5handshake"}
 	junk4 := []string{"-n", n(30000), "-rate", "10000", "v4junk"}
-	junk5 := []string{"-n", n(15000), "-rate", "5000", "v5junk"}
+	junk5 := []string{"-n", n(30000), "-rate", "0", "v5junk"}
 
 	cost := func(what string, g goal) line { return line{what, "server-cpu-us/op", "µs", g} }
 	kern := line{"  in the kernel", "server-kern-us/op", "µs", goal{}}

@@ -3,7 +3,7 @@
 //
 //	go run ./cmd/compare                 all rows
 //	go run ./cmd/compare -id B2 -rounds 3 one row
-//	go run ./cmd/compare -short          all rows in less than five minutes
+//	go run ./cmd/compare -short          all rows, in less time
 //
 // Each round measures the reference and parley directly after each other, one
 // first and then the other, and takes the ratio of the two. It asserts nothing:

@@ -7,10 +7,11 @@
 // repeated packet unanswered. All that can be is signed or sealed before the clock
 // starts. Packets go through the reference's codecs, whichever node is loaded.
 //
-// Requests go out in bursts at the given rate, the same for both sides: parley
-// opens at most 8000 packets of discovery v4 a second and verifies at most 500
-// handshakes of v5, so a node without those limits would be compared under a
-// higher load, which costs less for each request.
+// Requests go out in bursts at the given rate, the same for both sides where a
+// limit applies: parley opens at most 8000 packets of discovery v4 a second and
+// verifies at most 500 handshakes of v5, so a node without those limits would be
+// compared under a higher load, which costs less for each request. Without a rate they
+// go out in a closed loop.
 //
 // The modes v4junk and v5junk send what is to be dropped: packets with a wrong
 // hash, and packets that cannot be decrypted, which v5 answers with a challenge.
@@ -146,7 +147,10 @@ func measure(ctl *srvctl.Client, l load, o options) error {
 		if o.rate > 0 {
 			<-time.After(time.Until(began.Add(time.Duration(float64(sent) / o.rate * 1e9))))
 		}
-		n := min(burst, o.n-sent)
+		n := o.n
+		if o.rate > 0 {
+			n = min(burst, o.n-sent)
+		}
 		k, err := l.run(n)
 		if err != nil {
 			return err

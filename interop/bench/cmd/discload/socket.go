@@ -13,8 +13,19 @@ type socketState struct {
 	drops  int // packets for which there was no room
 }
 
-// socketOf reads the state of the node's socket: proc(5), net/udp.
-func socketOf(to target) (socketState, error) {
+// socketOf returns the state of the node's socket. It tries more than once: a
+// line can be missing if other sockets come or go while the list is read.
+func socketOf(to target) (s socketState, err error) {
+	for range 10 {
+		if s, err = readSocket(to); err == nil {
+			return s, nil
+		}
+	}
+	return s, err
+}
+
+// readSocket looks for the socket in what the system lists: proc(5), net/udp.
+func readSocket(to target) (socketState, error) {
 	text, err := os.ReadFile("/proc/net/udp")
 	if err != nil {
 		return socketState{}, err

@@ -64,7 +64,9 @@ func (s *stream) run(n int) (lost int, err error) {
 
 // answer waits for a packet and returns how many answers it completes.
 func (s *stream) answer(wait time.Duration) (int, error) {
-	s.conn.SetReadDeadline(time.Now().Add(wait))
+	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
 	n, err := s.conn.Read(s.buffer[:])
 	if err != nil {
 		return 0, err
