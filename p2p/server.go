@@ -193,6 +193,9 @@ func (s *Server) run() error {
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
 	}
+	if cfg.Proxy != nil {
+		s.announceProxy()
+	}
 	if s.listener == nil && cfg.NoDial && cfg.MaxPeers > 0 {
 		s.log.Warn("Neither listening nor dialing: there will be no peers")
 	}
