@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 
 	"parley/dnsdisc"
@@ -117,6 +118,16 @@ type Config struct {
 	// system's. An address outside of NetRestrict, or banned, is not dialed.
 	Resolver Resolver
 
+	// Proxy, if not nil, is a SOCKS5 proxy, socks5://[user:password@]host:port, through
+	// which all nodes are dialed. It is one switch: the proxy looks up host names, and
+	// all that would go past it is off, whatever else the Config says: discovery over
+	// UDP, DNSDiscovery, and NAT. Without it nobody is dialed. Only the name of the proxy
+	// itself is looked up here, if it is no IP address. With NetRestrict nodes with a
+	// host name are not dialed, because nobody here learns their addresses.
+	//
+	// Listening is up to ListenAddr: who connects does not come through the proxy.
+	Proxy *url.URL
+
 	// Policy, if not nil, is asked at each gate and can refuse. See [DryRun] for
 	// trying it out.
 	Policy Policy
@@ -157,6 +168,17 @@ func (c *Config) check() error {
 	}
 	if err := checkName(c.Name); err != nil {
 		fail("Name: %w", err)
+	}
+	if c.Proxy != nil {
+		if err := checkProxy(c.Proxy); err != nil {
+			fail("Proxy: %w", err)
+		}
+		if c.Dialer != nil {
+			fail("both Proxy and Dialer: they are two ways to dial")
+		}
+		if c.DiscConn != nil {
+			fail("both Proxy and DiscConn: a proxy carries no discovery")
+		}
 	}
 	seen := make(map[Cap]bool)
 	for i := range c.Protocols {
@@ -220,6 +242,9 @@ func (c Config) withDefaults() Config {
 	}
 	if !c.DiscoveryV4 && !c.DiscoveryV5 {
 		c.DiscoveryV4, c.DiscoveryV5 = true, true
+	}
+	if c.Proxy != nil {
+		c.confine()
 	}
 	if c.Dialer == nil {
 		c.Dialer = &tcpDialer{}

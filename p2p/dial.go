@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -74,32 +75,43 @@ func (s *Server) open(n *enode.Node) (*stream, *enode.Node, *SetupError) {
 	ctx, cancel := context.WithTimeout(s.ctx, dialTimeout)
 	defer cancel()
 	if n.PublicKey().IsZero() {
-		return nil, n, failedDial(n, errNoKey)
+		return nil, n, &SetupError{Step: StepDial, Err: errNoKey}
 	}
+	var fd net.Conn
+	var err error
+	if s.cfg.Proxy != nil && n.Hostname() != "" {
+		fd, err = s.openByName(ctx, n)
+	} else {
+		fd, n, err = s.openByAddr(ctx, n)
+	}
+	if err != nil {
+		ep, _ := n.TCPEndpoint()
+		return nil, n, &SetupError{Step: StepDial, Remote: ep, Err: err}
+	}
+	return &stream{Conn: fd, meter: &s.traffic}, n, nil
+}
+
+// openByAddr connects to a node at one of its addresses.
+func (s *Server) openByAddr(ctx context.Context, n *enode.Node) (net.Conn, *enode.Node, error) {
 	n, addrs, err := s.locate(ctx, n)
 	if err == nil {
 		addrs, err = s.permit(n, addrs)
 	}
 	if err != nil {
-		return nil, n, failedDial(n, err)
+		return nil, n, err
 	}
 	n = n.WithAddr(addrs...)
 	if err := s.mayDial(n); err != nil {
-		return nil, n, failedDial(n, err)
+		return nil, n, err
 	}
 	fd, err := s.families.reach(ctx, s.cfg.Dialer, n, endpointsAt(n, addrs))
 	if err != nil {
-		return nil, n, failedDial(n, err)
+		return nil, n, err
 	}
 	if at := addrPort(fd.RemoteAddr()).Addr(); slices.Contains(addrs, at) {
 		n = n.WithAddr(append([]netip.Addr{at}, addrs...)...)
 	}
-	return &stream{Conn: fd, meter: &s.traffic}, n, nil
-}
-
-func failedDial(n *enode.Node, err error) *SetupError {
-	ep, _ := n.TCPEndpoint()
-	return &SetupError{Step: StepDial, Remote: ep, Err: err}
+	return fd, n, nil
 }
 
 // locate finds out the addresses of a node: those that its host name stands for now

@@ -58,7 +58,7 @@ func (f *families) reach(ctx context.Context, d NodeDialer, n *enode.Node, eps [
 		return d.DialNode(ctx, n)
 	}
 	eps = f.order(time.Now(), eps)
-	conn, won, errs := race(ctx, eps, headStart, func(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
+	conn, won, errs := race(ctx, eps, startOf(d), func(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 		return each.DialEndpoint(ctx, n, at)
 	})
 	f.learn(eps, won, errs)

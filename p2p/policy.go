@@ -85,7 +85,7 @@ func (s *Server) opinion(q Question) peerset.Opinion {
 		return peerset.Opinion{}
 	}
 	err := s.cfg.Policy.Check(q)
-	_, dry := err.(*dryRunError) //nolint:errorlint // one that is wrapped or joined with others is for real
+	_, dry := err.(*dryRunError) // one that is wrapped or joined with others is for real
 	return peerset.Opinion{Err: err, DryRun: dry}
 }
 

@@ -201,6 +201,9 @@ func (s *Server) run(m *nat.Mapper, ports []nat.Port) error {
 	if m != nil {
 		s.tasks.Go(func() { s.followNAT(m, ports) })
 	}
+	if cfg.Proxy != nil {
+		s.announceProxy()
+	}
 	if s.listener == nil && cfg.NoDial && cfg.MaxPeers > 0 {
 		s.log.Warn("Neither listening nor dialing: there will be no peers")
 	}

@@ -71,7 +71,7 @@ func TestOneNameEverywhere(t *testing.T) {
 	texts := map[string]string{
 		"datadir": "/d", "identity": "me", "nodekey": "/k", "nodekeyhex": strings.Repeat("1", 64),
 		"port": "7", "listen.addr": "127.0.0.1", "maxpeers": "7", "maxpendpeers": "7", "dialratio": "7",
-		"nodial": "true", "netrestrict": "10.0.0.0/8,::1/128", "staticpeers": nodeURL, "trustedpeers": nodeURL, "msgevents": "true",
+		"nodial": "true", "netrestrict": "10.0.0.0/8,::1/128", "proxy": "socks5://u:p@127.0.0.1:9050", "staticpeers": nodeURL, "trustedpeers": nodeURL, "msgevents": "true",
 		"bootnodes": nodeURL, "nodiscover": "true", "discovery.v4": "false", "discovery.v5": "false", "discovery.port": "30305",
 		"discovery.dns": listURL, "nat": "extip:192.0.2.7",
 		"network": "sepolia", "networkid": "7", "eth.genesis": genesis, "eth.forkid": "0x07c9462e,3", "eth.head": "7:" + genesis, "eth.protocols": "69,70",
@@ -164,6 +164,7 @@ func TestMistakes(t *testing.T) {
 		{map[string]string{"http.addr": "example.org"}, `http.addr = "example.org" (from flag --http.addr): want an IP address`},
 		{map[string]string{"verbosity": "6"}, `verbosity = "6" (from flag --verbosity): want a number from 0 to 5`},
 		{map[string]string{"ipcpath": ""}, `ipcpath = "" (from flag --ipcpath): want a name or a path; ipcdisable turns the socket off`},
+		{map[string]string{"proxy": "http://u:secret@h:1"}, `proxy (from flag --proxy): want socks5://[USER:PASSWORD@]HOST:PORT`},
 		{map[string]string{"nodekeyhex": strings.Repeat("1", 63)}, `nodekeyhex (from flag --nodekeyhex): enode: parse key text: 63 characters instead of 64 hex digits`},
 		{map[string]string{"nodekey": "/k", "nodekeyhex": strings.Repeat("1", 64)}, `nodekey and nodekeyhex are both set: there is one key`},
 		{map[string]string{"networkid": "7"}, `a private network needs both networkid and eth.genesis`},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -67,6 +68,9 @@ func netOptions() []*Option {
 		{Name: "netrestrict", Category: catNet, Kind: List, Arg: "CIDR,…",
 			Usage: "talk only to addresses in these networks",
 			set:   setNetRestrict},
+		{Name: "proxy", Category: catNet, Arg: "URL", Secret: true,
+			Usage: "dial through this SOCKS5 proxy only, socks5://[USER:PASSWORD@]HOST:PORT, which looks up host names too; discovery, DNS lists and nat, which would go past it, are off",
+			set:   setProxy},
 		{Name: "staticpeers", Category: catNet, Kind: List, Arg: "NODE,…|FILE",
 			Usage: "nodes to stay connected to: enode or enr URLs, or a file of them (one a line, or a JSON array)",
 			set:   func(s *Settings, v string) error { return setNodes(&s.StaticPeers, items(v)) }},
@@ -207,6 +211,21 @@ func setNetRestrict(s *Settings, v string) error {
 func setNAT(s *Settings, v string) (err error) {
 	s.NAT, err = nat.Parse(v)
 	return err
+}
+
+// setProxy checks no more than that it is such a URL: the library knows the rest. What
+// is wrong is not repeated, for there may be a password in it.
+func setProxy(s *Settings, v string) error {
+	s.Proxy = nil
+	if v == "" {
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "socks5" && u.Scheme != "socks5h" || u.Port() == "" {
+		return fmt.Errorf("want socks5://[USER:PASSWORD@]HOST:PORT")
+	}
+	s.Proxy = u
+	return nil
 }
 
 func setIPCPath(s *Settings, v string) error {

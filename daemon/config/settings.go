@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"parley/dnsdisc"
@@ -35,6 +36,7 @@ type Settings struct {
 	DialRatio    int
 	NoDial       bool
 	NetRestrict  []netip.Prefix
+	Proxy        *url.URL // nil: none
 	StaticPeers  []*enode.Node
 	TrustedPeers []*enode.Node
 	MsgEvents    bool

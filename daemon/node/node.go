@@ -187,6 +187,7 @@ func serverConfig(s *config.Settings, dir *datadir.Dir, key *enode.PrivateKey, l
 		StaticNodes:     static,
 		TrustedNodes:    trusted,
 		NetRestrict:     s.NetRestrict,
+		Proxy:           s.Proxy,
 		ListenAddr:      net.JoinHostPort(s.ListenAddr, strconv.Itoa(int(s.Port))),
 		NoDial:          s.NoDial,
 		NoDiscovery:     s.NoDiscover || !s.DiscoveryV4 && !s.DiscoveryV5,

@@ -72,7 +72,7 @@ var packages = []row{
 	{path: "p2p", floor: node, imports: []string{
 		"rlp", "internal/netaddr", "enr", "enode", "internal/localnode", "internal/peerset",
 		"rlpx", "discover", "dnsdisc", "nat", "internal/nodedb",
-	}},
+	}, modules: []string{"golang.org/x/net"}},
 
 	{path: "eth", floor: faces, imports: []string{"rlp", "enr", "enode", "p2p"}},
 	{path: "examples/chat", floor: faces, imports: []string{"rlp", "enode", "p2p"}},
