@@ -97,6 +97,7 @@ func (a *app) root() *cli.Command {
 			a.runCommand(),
 			a.peersCommand(),
 			a.whyCommand(),
+			a.doctorCommand(),
 			a.banCommand(),
 			a.unbanCommand(),
 			a.bansCommand(),

@@ -19,18 +19,26 @@ func daemonFlags(more ...cli.Flag) []cli.Flag {
 
 // ask calls one method of the running node.
 func (a *app) ask(ctx context.Context, c *cli.Command, result any, method string, params ...any) error {
-	loaded, err := a.load(c)
+	client, err := a.connect(ctx, c)
 	if err != nil {
 		return err
+	}
+	defer client.Close()
+	return client.Call(ctx, result, method, params...)
+}
+
+// connect returns a client of the running node.
+func (a *app) connect(ctx context.Context, c *cli.Command) (*jsonrpc.Client, error) {
+	loaded, err := a.load(c)
+	if err != nil {
+		return nil, err
 	}
 	path := loaded.Settings.Socket()
 	conn, err := ipc.Dial(ctx, path)
 	if err != nil {
-		return unreachable(path, err)
+		return nil, unreachable(path, err)
 	}
-	client := jsonrpc.NewClient(conn)
-	defer client.Close()
-	return client.Call(ctx, result, method, params...)
+	return jsonrpc.NewClient(conn), nil
 }
 
 // unreachable says what to do if the node cannot be reached.

@@ -25,6 +25,12 @@ var masks = []struct {
 	{regexp.MustCompile(`Parley/v0\.1\.0/[^ "]*`), "Parley"},
 	{regexp.MustCompile(`lookup ([a-z.-]+)( on [0-9a-f.:\[\]]+)?: (no such host|server misbehaving|Temporary failure in name resolution|[^"\n]*timeout|[^"\n]*refused)`), "lookup $1: not found"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{4,5}`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`discv[45] N ms`), "discvN N ms"},
+	{regexp.MustCompile(`offered \d+ → dialed \d+ → tcp \d+ → hello \d+ → peer \d+; refused: [^"\n]*`), "offered N → dialed N → tcp N → hello N → peer N; refused: N"},
+	{regexp.MustCompile(`eth sessions: \d+; refused: [^"\n]*`), "eth sessions: N; refused: N"},
+	// What came in the meantime, from this script or from what it started.
+	{regexp.MustCompile(`(?m)^ (ok  |warn) from (discv4|discv5|inbound|other|db|anchor) .*\n(      → .*\n)?`), ""},
+	{regexp.MustCompile(`  \{\n    "check": "from (discv4|discv5|inbound|other|db|anchor)",[^}]*\},\n`), ""},
 	// Who is first, when both sides find out at the same time.
 	{regexp.MustCompile(`subprotocol error \(said by the other side\): eth: `), "eth: "},
 }
