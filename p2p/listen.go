@@ -17,7 +17,10 @@ const (
 func (s *Server) listenLoop() {
 	pause := acceptPause
 	var logged time.Time
+	var sp spare
+	defer sp.release()
 	for {
+		sp.hold()
 		fd, err := s.listener.Accept()
 		switch {
 		case err == nil:
@@ -32,6 +35,9 @@ func (s *Server) listenLoop() {
 			if time.Since(logged) >= time.Second {
 				s.log.Warn("Cannot accept connections", "err", err)
 				logged = time.Now()
+			}
+			if outOfFiles(err) {
+				s.turnAway(&sp)
 			}
 			select {
 			case <-time.After(pause):
