@@ -16,9 +16,9 @@ import (
 // The rows F7, F11 and F12 of discovery v4 as bytes into the socket of a Service:
 // what many strangers and many requests cost, and a clock that is wrong.
 
-// 2,000 spoofed PINGs from as many networks within a second exceed the budget for
-// packets opened, of 1,000 a second here, and that for PINGs in return, of 250 a
-// second. They cost a bounded amount of memory and no news for a database, and who
+// 1,000 spoofed PINGs from as many networks within a quarter of a second exceed the
+// budget for packets opened, of 1,000 a second here, and that for PINGs in return, of
+// 250 a second. They cost a bounded amount of memory and no news for a database, and who
 // is known is answered all the same.
 func TestF7Flood(t *testing.T) {
 	inWorld(t, simnet.Link{}, func(w *world) {
@@ -26,7 +26,7 @@ func TestF7Flood(t *testing.T) {
 		friend := w.v4Stranger(1)
 		friend.bond(a)
 		a.Take()
-		const packets = 2000
+		const packets = 1000
 		crowd := make([]v4Stranger, packets)
 		for i := range crowd {
 			crowd[i] = w.v4Stranger(100 + i)
@@ -49,7 +49,7 @@ func TestF7Flood(t *testing.T) {
 					t.Errorf("%v for a PING", p.Message.Kind())
 				}
 			}
-			if i%2 == 0 {
+			if i%4 == 0 {
 				w.wait(time.Millisecond)
 			}
 			if i%100 == 0 {
@@ -61,18 +61,17 @@ func TestF7Flood(t *testing.T) {
 		}
 		grown := heapInUse() - heap
 		st := a.Stats().V4
-		// One second of half the rate, and that half which was full; those known may
-		// leave a bit of theirs.
-		if pongs > 1010 || pongs < 900 {
-			t.Errorf("%d of %d PINGs answered, want about 1000", pongs, packets)
+		// Half of the rate, which was full, and a quarter of a second of it.
+		if pongs > 630 || pongs < 600 {
+			t.Errorf("%d of %d PINGs answered, want about 625", pongs, packets)
 		}
-		if pings > 2*250+1 {
+		if pings > 250+63 {
 			t.Errorf("%d PINGs in return, want at most 250 and 250 a second", pings)
 		}
 		if news := a.Take(); len(news.Votes)+len(news.Proven) != 0 || st.Bonds != 1 {
 			t.Errorf("the flood made news %v, %d bonds", news, st.Bonds)
 		}
-		if got := st.Dropped["rate"]; got < packets-1010 {
+		if got := st.Dropped["rate"]; got < packets-630 {
 			t.Errorf("%d dropped for the rate", got)
 		}
 		if grown > 8<<20 {
@@ -129,13 +128,13 @@ func TestF12ClockStep(t *testing.T) {
 			inWorld(t, simnet.Link{Delay: 10 * time.Millisecond}, func(w *world) {
 				a := w.add(onlyV4)
 				var others []v4Stranger
-				for i := range 6 {
+				for i := range 4 {
 					others = append(others, w.v4Stranger(100+i))
 					others[i].ping(a)
 				}
 				var off time.Duration
 				run := func(d time.Duration) {
-					for end := time.Now().Add(d); time.Now().Before(end); w.wait(50 * time.Millisecond) {
+					for end := time.Now().Add(d); time.Now().Before(end); w.wait(100 * time.Millisecond) {
 						for _, s := range others {
 							for _, p := range s.take() {
 								s.late(a, p, off)
@@ -155,9 +154,9 @@ func TestF12ClockStep(t *testing.T) {
 				if len(done) == 0 || !errors.Is(<-done, ErrTimeout) {
 					t.Error("the request does not end with ErrTimeout")
 				}
-				run(10 * time.Minute)
+				run(3 * time.Minute)
 				if live, _ := a.Table().Live(); live != len(others) {
-					t.Errorf("%d live after 10 minutes, want %d", live, len(others))
+					t.Errorf("%d live after 3 minutes, want %d", live, len(others))
 				}
 				off = 0
 				run(30 * time.Second)

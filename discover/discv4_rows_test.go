@@ -163,61 +163,47 @@ func TestF3Length(t *testing.T) {
 
 // Only who proved an ID at an IP and port within 12 hours is answered.
 func TestF4Unbonded(t *testing.T) {
-	for _, kind := range []discv4.Kind{discv4.KindFindNode, discv4.KindENRRequest} {
-		t.Run(kind.String(), func(t *testing.T) {
-			inWorld(t, simnet.Link{}, func(w *world) {
-				a := w.add(onlyV4)
-				s := w.v4Stranger(100)
-				answers := func(from v4Stranger) (n int) {
-					t.Helper()
-					s.serial++
-					if kind == discv4.KindFindNode {
-						from.say(a, &discv4.FindNode{Target: testKey(t, int(s.serial)).Public(), Expiration: soon()})
-					} else {
-						from.say(a, &discv4.ENRRequest{Expiration: soon() + uint64(s.serial)})
-					}
-					for _, p := range from.take() {
-						if k := p.Message.Kind(); k == kind+1 {
-							n++
-						} else if k != discv4.KindPing && k != discv4.KindFindNode { // the service may ask, too
-							t.Errorf("%v for %v", k, kind)
-						}
-					}
-					return n
-				}
-				if answers(s) != 0 || s.n != 0 {
-					t.Error("a stranger is answered")
-				}
-				s.bond(a)
-				bonded := time.Now()
-				for name, other := range map[string]*stranger{
-					"another port": s.beside(30304),
-					"another IP":   w.stranger(101).under(s.key),
-					"another key":  s.under(testKey(t, 101)),
-				} {
-					if answers(v4Stranger{other}) != 0 {
-						t.Errorf("%s is answered", name)
-					}
-				}
-				if got := a.Stats().V4.Dropped["no endpoint proof"]; got != 4 {
-					t.Errorf("%d of 4 dropped for want of a proof", got)
-				}
-				if answers(s) != 1 {
-					t.Error("not answered with a proof")
-				}
-				w.wait(12*time.Hour - time.Since(bonded) - time.Second)
-				s.take()
-				if answers(s) != 1 {
-					t.Error("not answered 1 s before the end of 12 h")
-				}
-				w.wait(2 * time.Second)
-				s.take()
-				if answers(s) != 0 {
-					t.Error("answered 1 s after 12 h")
-				}
-			})
-		})
-	}
+	inWorld(t, simnet.Link{}, func(w *world) {
+		a := w.add(onlyV4)
+		s := w.v4Stranger(100)
+		// ask asks for nodes and for the record, and wants both or neither.
+		ask := func(what string, from v4Stranger, want bool) {
+			t.Helper()
+			s.serial++
+			from.say(a, &discv4.FindNode{Target: testKey(t, int(s.serial)).Public(), Expiration: soon()})
+			from.say(a, &discv4.ENRRequest{Expiration: soon() + uint64(s.serial)})
+			got := make(map[discv4.Kind]int)
+			for _, p := range from.take() {
+				got[p.Message.Kind()]++
+			}
+			nodes, records, n := got[discv4.KindNeighbors], got[discv4.KindENRResponse], 0
+			if want {
+				n = 1
+			}
+			if nodes != n || records != n {
+				t.Errorf("%s: %d NEIGHBORS, %d ENRRESPONSE, want %d of each", what, nodes, records, n)
+			}
+		}
+		ask("a stranger", s, false)
+		if s.n != 0 {
+			t.Errorf("%d packets to a stranger", s.n)
+		}
+		s.bond(a)
+		bonded := time.Now()
+		ask("another port", v4Stranger{s.beside(30304)}, false)
+		ask("another IP", v4Stranger{w.stranger(101).under(s.key)}, false)
+		ask("another key", v4Stranger{s.under(testKey(t, 101))}, false)
+		if got := a.Stats().V4.Dropped["no endpoint proof"]; got != 8 {
+			t.Errorf("%d of 8 dropped for want of a proof", got)
+		}
+		ask("with a proof", s, true)
+		w.wait(12*time.Hour - time.Since(bonded) - time.Second)
+		s.take()
+		ask("1 s before the end of 12 h", s, true)
+		w.wait(2 * time.Second)
+		s.take()
+		ask("1 s after 12 h", s, false)
+	})
 }
 
 // A proof is a PONG with the hash of a PING of ours, from where that was sent, and
