@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"net/netip"
+	"net/url"
 	"testing"
 	"time"
 
@@ -85,5 +86,21 @@ func TestNothingToMap(t *testing.T) {
 	defer s.Stop()
 	if m, _, err := s.newNAT(&s.cfg); m != nil || err != nil {
 		t.Errorf("a mapper %v, %v for a node on the loopback interface, want none", m, err)
+	}
+}
+
+// Behind a proxy nobody is asked for the own address, not even for that of a name.
+func TestNoNATThroughProxy(t *testing.T) {
+	for text, want := range map[string]nat.Method{
+		"any": nat.None(), "stun": nat.None(), "extip:example.org": nat.None(), "extip:203.0.113.9": nat.External("203.0.113.9"),
+	} {
+		method, err := nat.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Config{NAT: method, Proxy: &url.URL{Scheme: "socks5", Host: "127.0.0.1:1080"}}.withDefaults()
+		if c.NAT != want {
+			t.Errorf("%s becomes %v, want %v", text, c.NAT, want)
+		}
 	}
 }

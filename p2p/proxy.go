@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/proxy"
 
 	"parley/enode"
+	"parley/nat"
 	"parley/internal/peerset"
 )
 
@@ -141,6 +142,9 @@ func (s *Server) openByName(ctx context.Context, n *enode.Node) (net.Conn, error
 // confine turns off all that would go past the proxy.
 func (c *Config) confine() {
 	c.NoDiscovery, c.DNSDiscovery = true, nil
+	if _, named := externalAddr(c.NAT); !named {
+		c.NAT = nat.None()
+	}
 	c.Dialer = newProxyDialer(c.Proxy)
 }
 
