@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/proxy"
 
 	"parley/enode"
-	"parley/nat"
 	"parley/internal/peerset"
+	"parley/nat"
 )
 
 // proxyStart is the head start of the first endpoint of a node behind a proxy, where
