@@ -162,7 +162,7 @@ func sentence(s string) string {
 // checkProtocol tells who is of another network: genesis, network id, fork id.
 func checkProtocol(f *Facts) Check {
 	c := Check{Name: "protocol", Status: OK}
-	reasons := make(map[string]int)
+	reasons := make(map[string]bool)
 	var first *admin.Explanation
 	n := 0
 	for _, x := range f.Static {
@@ -170,18 +170,14 @@ func checkProtocol(f *Facts) Check {
 			continue
 		}
 		n++
-		reasons[lastError(x)]++
+		reasons[lastError(x)] = true
 		if first == nil {
 			first = x
 		}
 	}
 	if n > 0 {
-		var told []string
-		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-			told = append(told, reason)
-		}
 		c.Status = Fail
-		c.Detail = fmt.Sprintf("%d of %d static peers and this node refuse each other: %s", n, len(f.Static), some(told))
+		c.Detail = fmt.Sprintf("%d of %d static peers and this node refuse each other: %s", n, len(f.Static), some(slices.Sorted(maps.Keys(reasons))))
 		c.Remedy = sentence(first.Advice) + why(first)
 		return c
 	}
