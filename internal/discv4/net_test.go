@@ -47,6 +47,8 @@ type host struct {
 	self   *enode.Node
 	at     netip.AddrPort
 	dead   bool
+	asleep bool // nothing runs; what comes waits in the socket
+	unread []flying
 	step   time.Duration // added to its wall clock
 	done   map[Call]Result
 	ended  map[Call]time.Time
@@ -202,7 +204,7 @@ func (net *network) run(d time.Duration, until func() bool) bool {
 		next := end
 		var who *host
 		for _, h := range net.nodes {
-			if h.dead {
+			if h.dead || h.asleep {
 				continue
 			}
 			wake := h.e.Wake()
@@ -217,7 +219,9 @@ func (net *network) run(d time.Duration, until func() bool) bool {
 			f := net.flight[0]
 			net.flight = net.flight[1:]
 			net.now = f.at
-			if h := net.at[f.to]; h != nil && !h.dead {
+			if h := net.at[f.to]; h != nil && h.asleep {
+				h.unread = append(h.unread, f)
+			} else if h != nil && !h.dead {
 				h.deliver(net.at[f.from], f.data)
 			}
 			continue
@@ -229,6 +233,15 @@ func (net *network) run(d time.Duration, until func() bool) bool {
 		who.e.Advance(who.time())
 		who.flush()
 	}
+}
+
+// awake ends a sleep: what came meanwhile is read.
+func (h *host) awake() {
+	h.asleep = false
+	for _, f := range h.unread {
+		h.deliver(h.net.at[f.from], f.data)
+	}
+	h.unread = nil
 }
 
 // wait runs until the call of h ends, ten minutes at most.

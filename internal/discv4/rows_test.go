@@ -394,3 +394,39 @@ func TestF12ClockStep(t *testing.T) {
 		})
 	}
 }
+
+// A node that was suspended for two minutes pings each node it knows once at most
+// in the second after, knows them all to be live in half a minute, and is known
+// to the others.
+func TestL5Suspended(t *testing.T) {
+	net := newNetwork(t, 4, 20*time.Millisecond)
+	net.start(12)
+	net.run(30*time.Second, nil)
+	h := net.nodes[3]
+	_, before := h.e.Len()
+	h.asleep = true
+	net.run(2*time.Minute, nil)
+	pings, most := make(map[netip.AddrPort]int), 0
+	net.tap = func(from, to netip.AddrPort, p *Packet) bool {
+		if from == h.at && p.Message.Kind() == KindPing {
+			pings[to]++
+			most = max(most, pings[to])
+		}
+		return false
+	}
+	unread := len(h.unread)
+	h.awake()
+	net.run(time.Second, nil)
+	t.Logf("%d packets had come; pings to %d of %d nodes in the second after, at most %d to one", unread, len(pings), before, most)
+	if most > 1 {
+		t.Errorf("%d pings to one node in the second after, want 1 at most", most)
+	}
+	net.tap = nil
+	net.run(29*time.Second, nil)
+	if _, live := h.e.Len(); live < before {
+		t.Errorf("%d live nodes half a minute after, %d before", live, before)
+	}
+	if r := net.nodes[9].wait(net.nodes[9].e.Ping(net.nodes[9].time(), h.self)); r.Err != nil {
+		t.Errorf("another node pings it: %v", r.Err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley/enode"
+	"parley/internal/kad"
 )
 
 // Reasons for which a call has no result.
@@ -23,7 +24,7 @@ var (
 const (
 	// callTimeout is how long an answer may take at least, from the first packet
 	// of ours that asks for it; twice as much if the network is so slow that
-	// most take about that long.
+	// most take about that long, or if it is not known how slow it is.
 	callTimeout = 700 * time.Millisecond
 
 	// callStep is how often a call that waits is looked at.
@@ -32,6 +33,10 @@ const (
 	// maxRepeats is how often a packet is sent again. With a tenth of the packets
 	// lost each way, 7 in 1000 requests remain unanswered.
 	maxRepeats = 2
+
+	// maxSilence is how many calls may end without an answer, one after the other,
+	// before what was measured of the network no longer holds.
+	maxSilence = 16
 
 	maxCalls   = 4096 // in all
 	maxWaiting = 64   // for one node, not sent yet
@@ -264,9 +269,7 @@ func (e *Engine) answered(now time.Time, s *session, m message) Drop {
 	}
 	e.sessions.prove(s)
 	c.rtt = now.Sub(c.sentAt)
-	if c.repeats == 0 {
-		e.rtt.Add(c.rtt)
-	}
+	e.measure(now, c)
 	switch m.kind {
 	case KindPong:
 		c.seq, c.endpoint = m.seq, m.endpoint
@@ -284,6 +287,33 @@ func (e *Engine) answered(now time.Time, s *session, m message) Drop {
 	return 0
 }
 
+// measure takes in how long the answer to what was sent last took. Of packets
+// that were repeated it is not known which one was answered; only where nothing
+// was measured yet it counts as the first, because in a slow network every packet
+// is repeated until something was.
+func (e *Engine) measure(now time.Time, c *call) {
+	e.silence = 0
+	if c.repeats == 0 || !e.rtt.Measured() {
+		e.rtt.Add(now.Sub(c.began))
+	}
+}
+
+// unanswered notes that a call ended without an answer.
+func (e *Engine) unanswered() {
+	e.stats.Timeouts++
+	if e.silence++; e.silence >= maxSilence {
+		e.silence, e.rtt = 0, kad.NewRTT(callStep)
+	}
+}
+
+// patience returns how long an answer may take.
+func (e *Engine) patience() time.Duration {
+	if !e.rtt.Measured() {
+		return 2 * callTimeout
+	}
+	return min(max(e.rtt.Timeout(), callTimeout), 2*callTimeout)
+}
+
 // lookAfterCalls ends the calls whose answer did not come, and sends those again
 // whose answer should have come by now. If it was the one that should have made a
 // session, the node does not answer at all, and those that waited for it end too.
@@ -294,7 +324,7 @@ func (e *Engine) lookAfterCalls(now time.Time) {
 		if c == nil || now.Before(c.look) {
 			return
 		}
-		if now.Sub(c.began) < min(max(usual, callTimeout), 2*callTimeout) {
+		if now.Sub(c.began) < e.patience() {
 			if c.repeats < maxRepeats && now.Sub(c.sentAt) >= usual {
 				e.repeat(now, c)
 			}
@@ -307,7 +337,7 @@ func (e *Engine) lookAfterCalls(now time.Time) {
 		if c.nodes.some {
 			e.calls.finish(r, c, nil) // some of the answer came
 		} else {
-			e.stats.Timeouts++
+			e.unanswered()
 			e.calls.finish(r, c, ErrTimeout)
 		}
 		if lead {

@@ -73,6 +73,7 @@ type Engine struct {
 
 	calls    callBook
 	rtt      kad.RTT
+	silence  int // calls in a row without an answer
 	lookups  map[Call]*lookup
 	verified verified
 	talks    talkDesk

@@ -2,6 +2,7 @@ package discv5
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -39,24 +40,38 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// A silent node costs one timeout, and so do all calls that wait for it.
+// A silent node costs one timeout, and so do all calls that wait for it. It is twice
+// as long before anybody has answered, and again after many calls in vain.
 func TestTimeout(t *testing.T) {
 	w := newWorld(t, 2)
 	a := w.add()
 	key := testKey(t, w.rng)
 	silent := signed(t, key, 1, netipAddrPort("21.0.0.1:30303"))
-	start := w.now
-	first, second := a.Ping(w.now, silent), a.Ping(w.now, silent)
-	for _, id := range []Call{first, second} {
-		if r := w.result(a, id); !errors.Is(r.Err, ErrTimeout) {
-			t.Errorf("result %+v, want a timeout", r)
+	other := w.add()
+	for i, want := range []time.Duration{2 * callTimeout, callTimeout, 2 * callTimeout} {
+		start := w.now
+		first, second := a.Ping(w.now, silent), a.Ping(w.now, silent)
+		for _, id := range []Call{first, second} {
+			if r := w.result(a, id); !errors.Is(r.Err, ErrTimeout) {
+				t.Errorf("result %+v, want a timeout", r)
+			}
 		}
-	}
-	if d := w.now.Sub(start); d != callTimeout {
-		t.Errorf("two calls to a silent node took %v, want %v", d, callTimeout)
-	}
-	if s := a.Stats(); s.Calls != 0 || len(a.calls.remotes) != 0 || len(a.calls.byNonce) != 0 {
-		t.Errorf("left: %d calls, %d remotes, %d nonces", s.Calls, len(a.calls.remotes), len(a.calls.byNonce))
+		if d := w.now.Sub(start); d != want {
+			t.Errorf("%d: two calls to a silent node took %v, want %v", i, d, want)
+		}
+		if i == 0 {
+			if s := a.Stats(); s.Calls != 0 || len(a.calls.remotes) != 0 || len(a.calls.byNonce) != 0 {
+				t.Errorf("left: %d calls, %d remotes, %d nonces", s.Calls, len(a.calls.remotes), len(a.calls.byNonce))
+			}
+			if r := w.result(a, a.Ping(w.now, other.node)); r.Err != nil {
+				t.Errorf("ping = %v", r.Err)
+			}
+			continue
+		}
+		w.lose = func(_, _ netip.AddrPort) bool { return true }
+		for range maxSilence {
+			w.result(a, a.Ping(w.now, silent))
+		}
 	}
 }
 

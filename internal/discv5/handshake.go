@@ -145,6 +145,7 @@ func (e *Engine) challenged(now time.Time, from netip.AddrPort, p *packet) Drop 
 		return DropUnasked
 	}
 	e.stats.ChallengesIn++
+	e.measure(now, c)
 	r := e.calls.remotes[c.at]
 	e.calls.unsend(r, c)
 	s := e.sessions.all[c.at]

@@ -16,7 +16,7 @@ import (
 	"parley/internal/kad"
 )
 
-var epoch = time.Unix(1_700_000_000, 0)
+var epoch = startTime()
 
 // A world is a network of engines in memory, driven by one loop. The same seed
 // gives the same run.
@@ -29,18 +29,25 @@ type world struct {
 	queue datagrams
 	count int
 
-	delay time.Duration
-	loss  float64
-	tap   func(from, to netip.AddrPort, data []byte) // sees each packet sent
-	lose  func(from, to netip.AddrPort) bool         // says which get lost
+	delay  time.Duration
+	jitter time.Duration // more, so that packets overtake each other
+	loss   float64
+	twice  float64                                    // share of packets that arrive twice
+	tap    func(from, to netip.AddrPort, data []byte) // sees each packet sent
+	lose   func(from, to netip.AddrPort) bool         // says which get lost
 }
 
 // A host is an engine at an address.
 type host struct {
 	*Engine
+	w    *world
 	key  *enode.PrivateKey
 	addr netip.AddrPort
 	node *enode.Node
+
+	step   time.Duration // added to its wall clock
+	asleep bool          // nothing runs; what comes waits in the socket
+	unread []datagram
 
 	done   map[Call]Result
 	talks  []TalkRequest
@@ -107,12 +114,25 @@ func (w *world) addAt(addr netip.AddrPort, change ...func(*Config)) *host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	h := &host{Engine: e, key: key, addr: addr, node: cfg.Self, done: make(map[Call]Result)}
+	h := &host{Engine: e, w: w, key: key, addr: addr, node: cfg.Self, done: make(map[Call]Result)}
 	w.hosts = append(w.hosts, h)
 	w.byIP[addr] = h
 	e.Advance(w.now)
 	w.flush(h)
 	return h
+}
+
+// time returns what the host's clock shows.
+func (h *host) time() time.Time { return stepWall(h.w.now, h.step) }
+
+// awake ends a sleep: what came meanwhile is read.
+func (w *world) awake(h *host) {
+	h.asleep = false
+	for _, g := range h.unread {
+		h.Receive(h.time(), g.from, g.data)
+		w.flush(h)
+	}
+	h.unread = nil
 }
 
 // flush carries out what an engine wants.
@@ -137,11 +157,24 @@ func (w *world) send(from, to netip.AddrPort, data []byte) {
 	if w.tap != nil {
 		w.tap(from, to, data)
 	}
-	if w.lose != nil && w.lose(from, to) || w.loss > 0 && w.rng.Float64() < w.loss {
+	if w.lose != nil && w.lose(from, to) {
 		return
 	}
-	w.count++
-	heap.Push(&w.queue, datagram{w.now.Add(w.delay), w.count, from, to, bytes.Clone(data)})
+	copies := 1
+	if w.twice > 0 && w.rng.Float64() < w.twice {
+		copies = 2
+	}
+	for range copies {
+		if w.loss > 0 && w.rng.Float64() < w.loss {
+			continue
+		}
+		at := w.now.Add(w.delay)
+		if w.jitter > 0 {
+			at = at.Add(time.Duration(w.rng.Int64N(int64(w.jitter))))
+		}
+		w.count++
+		heap.Push(&w.queue, datagram{at, w.count, from, to, bytes.Clone(data)})
+	}
 }
 
 // run lets time pass. It returns early if until, which may be nil, is true.
@@ -151,15 +184,17 @@ func (w *world) run(d time.Duration, until func() bool) {
 	for until == nil || !until() {
 		next, who := end, (*host)(nil)
 		for _, h := range w.hosts {
-			if wake := h.Wake(); !wake.IsZero() && wake.Before(next) {
+			if wake := h.Wake(); !h.asleep && !wake.IsZero() && wake.Before(next) {
 				next, who = wake, h
 			}
 		}
 		if len(w.queue) > 0 && !w.queue[0].at.After(next) {
 			g := heap.Pop(&w.queue).(datagram)
 			w.now = g.at
-			if h := w.byIP[g.to]; h != nil {
-				h.Receive(w.now, g.from, g.data)
+			if h := w.byIP[g.to]; h != nil && h.asleep {
+				h.unread = append(h.unread, g)
+			} else if h != nil {
+				h.Receive(h.time(), g.from, g.data)
 				w.flush(h)
 			}
 			continue
@@ -170,10 +205,10 @@ func (w *world) run(d time.Duration, until func() bool) {
 		if who == nil {
 			return
 		}
-		who.Advance(w.now)
+		who.Advance(who.time())
 		w.flush(who)
 		if wake := who.Wake(); !wake.IsZero() && !wake.After(w.now) && len(who.out.Packets) == 0 {
-			who.Advance(w.now)
+			who.Advance(who.time())
 			w.flush(who)
 			if again := who.Wake(); !again.IsZero() && !again.After(w.now) {
 				w.t.Fatalf("Advance at the time of Wake changes nothing: wake is %v before now", w.now.Sub(again))

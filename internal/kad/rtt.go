@@ -23,6 +23,9 @@ func (r *RTT) Add(sample time.Duration) {
 	r.mean += (sample - r.mean) / 8
 }
 
+// Measured reports whether anything was measured.
+func (r *RTT) Measured() bool { return r.deviation >= 0 }
+
 // Mean returns the usual time.
 func (r *RTT) Mean() time.Duration { return r.mean }
 
