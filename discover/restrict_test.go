@@ -61,4 +61,3 @@ func TestSetNetRestrict(t *testing.T) {
 		})
 	}
 }
-
