@@ -238,6 +238,26 @@ func (s *Service) SetSelf(n *enode.Node) error {
 	return nil
 }
 
+// SetNetRestrict replaces Config.NetRestrict. Nodes outside of it leave the tables.
+func (s *Service) SetNetRestrict(prefixes ...netip.Prefix) error {
+	list, err := netaddr.ListOf(prefixes...)
+	if err != nil {
+		return fmt.Errorf("discover: set permitted networks: %w", err)
+	}
+	ok := s.in(func(now time.Time) {
+		if s.v4 != nil {
+			s.v4.SetRestrict(now, list)
+		}
+		if s.v5 != nil {
+			s.v5.SetRestrict(now, list)
+		}
+	})
+	if !ok {
+		return fmt.Errorf("discover: set permitted networks: %w", ErrClosed)
+	}
+	return nil
+}
+
 // Add tells the tables of a node that the owner knows from elsewhere: a database, a
 // list. It becomes part of them if it answers and there is room.
 func (s *Service) Add(n *enode.Node) {

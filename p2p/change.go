@@ -1,9 +1,12 @@
 package p2p
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
+	"parley/discover"
 	"parley/internal/netaddr"
 	"parley/internal/peerset"
 )
@@ -33,9 +36,9 @@ func (s *Server) SetMaxPeers(n int, drop bool) error {
 
 var errFewerSlots = fmt.Errorf("%w: their number was lowered", peerset.ErrTooManyPeers)
 
-// SetNetRestrict changes Config.NetRestrict for connections: peers outside of it are
-// disconnected, and nobody outside is dialed or accepted any more. Discovery keeps
-// to the list that it was started with. Given before Start, it is kept until then.
+// SetNetRestrict changes Config.NetRestrict: peers outside of it are disconnected, and
+// nobody outside is dialed, accepted, asked for nodes or answered any more. Given
+// before Start, it is kept until then.
 func (s *Server) SetNetRestrict(prefixes ...netip.Prefix) error {
 	list, err := netaddr.ListOf(prefixes...)
 	if err != nil {
@@ -53,7 +56,26 @@ func (s *Server) SetNetRestrict(prefixes ...netip.Prefix) error {
 	for _, p := range outside {
 		p.DisconnectError(DiscRequested, peerset.ErrRestricted)
 	}
+	if disc := s.Discovery(); err == nil && disc != nil {
+		s.restrict(disc)
+	}
 	return err
+}
+
+// restrict tells discovery of the permitted networks as they are now.
+func (s *Server) restrict(disc *discover.Service) {
+	s.publishing.Lock() // so that no older list comes after a newer one
+	defer s.publishing.Unlock()
+	if err := disc.SetNetRestrict(s.permitted()...); err != nil && !errors.Is(err, discover.ErrClosed) {
+		s.log.Error("Cannot restrict discovery", "err", err)
+	}
+}
+
+// permitted returns the permitted networks, none if all are.
+func (s *Server) permitted() []netip.Prefix {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(s.set.Restrict().Prefixes())
 }
 
 // PauseDialing stops dialing, of static nodes too, or lets it go on. Peers and dials

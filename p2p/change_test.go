@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"errors"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -91,4 +92,55 @@ func TestPauseDialing(t *testing.T) {
 			t.Errorf("%d peers after the pause, want 1", s.PeerCount())
 		}
 	})
+}
+
+// SetNetRestrict holds for discovery too, when it is given before Start and at run
+// time: nodes outside leave the tables.
+func TestSetNetRestrictReachesDiscovery(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.finder(1, w.net.Host(netip.MustParseAddr("10.2.0.1")), nil)
+
+		other := w.finder(2, w.net.Host(netip.MustParseAddr("10.1.0.2")), func(c *Config) {
+			c.BootstrapNodes = []*enode.Node{first.Self()}
+		})
+		w.eventually(10*time.Second, "discovery finds the first node", func() bool { return known(other.Server) == 1 })
+		if err := other.SetNetRestrict(netip.MustParsePrefix("10.1.0.0/16")); err != nil {
+			t.Fatal(err)
+		}
+		if n := known(other.Server); n != 0 {
+			t.Errorf("%d nodes in the tables, want none inside", n)
+		}
+		host := w.net.Host(netip.MustParseAddr("10.1.0.3"))
+		conn, err := host.ListenPacket(30303)
+		if err != nil {
+			t.Fatal(err)
+		}
+		early := &Server{Config: Config{
+			PrivateKey: testKey(3), DiscConn: conn, Dialer: simDialer{host}, Protocols: []Protocol{idleProtocol()},
+			BootstrapNodes: []*enode.Node{first.Self()}, Logger: slog.New(slog.DiscardHandler),
+		}}
+		if err := early.SetNetRestrict(netip.MustParsePrefix("10.1.0.0/16")); err != nil {
+			t.Fatal(err)
+		}
+		if err := early.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer early.Stop()
+		w.pass(30 * time.Second)
+		if n := known(early); n != 0 || conn.Stats().Writes != 0 {
+			t.Errorf("%d nodes in the tables, %d packets sent; want none outside and nothing", n, conn.Stats().Writes)
+		}
+	})
+}
+
+// known returns how many nodes are in the tables of discovery.
+func known(s *Server) int {
+	ids := make(map[enode.ID]bool)
+	table := s.Discovery().Table()
+	for _, b := range append(table.V4, table.V5...) {
+		for _, e := range b.Entries {
+			ids[e.Node.ID()] = true
+		}
+	}
+	return len(ids)
 }

@@ -168,7 +168,7 @@ func (s *Server) publish() {
 func (s *Server) listenDiscovery(cfg *Config, conn net.PacketConn, self *enode.Node) (*discover.Service, error) {
 	c := discover.Config{
 		PrivateKey: cfg.PrivateKey, Self: self, V4: cfg.DiscoveryV4, V5: cfg.DiscoveryV5, Conn: conn,
-		Exempt: append(append([]*enode.Node(nil), cfg.StaticNodes...), cfg.TrustedNodes...), NetRestrict: cfg.NetRestrict, Logger: cfg.Logger,
+		Exempt: append(append([]*enode.Node(nil), cfg.StaticNodes...), cfg.TrustedNodes...), NetRestrict: s.permitted(), Logger: cfg.Logger,
 		Rate: cfg.DiscoveryRate, Sessions: cfg.DiscoverySessions,
 	}
 	for _, n := range append(append([]*enode.Node(nil), cfg.BootstrapNodes...), cfg.BootstrapNodesV5...) {

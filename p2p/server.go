@@ -65,7 +65,7 @@ type Server struct {
 
 	keeping sync.Mutex // held while bans, scores and anchors are written
 
-	publishing sync.Mutex // guards reserved, and the order in which records are published
+	publishing sync.Mutex // guards reserved, and the order in which records and NetRestrict are published
 	reserved   uint64     // the sequence number that the database has; see reserveSeq
 
 	families families // which do not work from here
@@ -195,6 +195,7 @@ func (s *Server) run(m *nat.Mapper, ports []nat.Port) error {
 	}
 	if s.disc != nil {
 		s.publish()
+		s.restrict(s.disc)
 		s.tasks.Go(s.followDiscovery)
 		s.tasks.Go(s.resolveBootnodes)
 	}

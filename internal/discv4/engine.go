@@ -158,6 +158,13 @@ func (e *Engine) SetExempt(nodes []enode.ID, addrs netaddr.List) {
 	e.table.SetExempt(nodes)
 }
 
+// SetRestrict replaces Config.Restrict. Nodes that are outside of it now are no longer
+// in the table; what they have been asked goes unanswered.
+func (e *Engine) SetRestrict(now time.Time, list netaddr.List) {
+	e.restrict = list
+	e.table.SetRestrict(now, list)
+}
+
 // enter begins a call.
 func (e *Engine) enter(now time.Time) {
 	if e.start.IsZero() {

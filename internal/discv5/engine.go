@@ -227,6 +227,13 @@ func (e *Engine) permitted(at netip.AddrPort) bool {
 	return !(e.cfg.NoIPv4 && addr.Is4()) && !(e.cfg.NoIPv6 && addr.Is6())
 }
 
+// SetRestrict replaces Config.Restrict. Nodes that are outside of it now are no longer
+// in the table; what they have been asked goes unanswered.
+func (e *Engine) SetRestrict(now time.Time, list netaddr.List) {
+	e.cfg.Restrict = list
+	e.table.SetRestrict(now, list)
+}
+
 // Advance acts on the passing of time. It is to be called at the time that Wake
 // returns, and once at the start.
 func (e *Engine) Advance(now time.Time) {

@@ -15,6 +15,7 @@ package kad
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"parley/enode"
@@ -139,6 +140,25 @@ func (t *Table) SetExempt(ids []enode.ID) {
 	t.exempt = make(map[enode.ID]bool, len(ids))
 	for _, id := range ids {
 		t.exempt[id] = true
+	}
+}
+
+// SetRestrict replaces Config.Restrict. Nodes that are outside of it now are forgotten,
+// and their places go to others that are not.
+func (t *Table) SetRestrict(now time.Time, list netaddr.List) {
+	t.cfg.Restrict = list
+	for i := range t.buckets {
+		b := &t.buckets[i]
+		for j := len(b.replacements) - 1; j >= 0; j-- {
+			if !t.usable(b.replacements[j].node) {
+				t.takeReplacement(b, j)
+			}
+		}
+		for _, e := range slices.Clone(b.entries) {
+			if !t.usable(e.node) {
+				t.drop(now, e)
+			}
+		}
 	}
 }
 

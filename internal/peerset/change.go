@@ -46,6 +46,9 @@ func (s *Set) SetLimits(l Limits) (over []ID) {
 	return over
 }
 
+// Restrict returns the permitted networks. The empty list permits all.
+func (s *Set) Restrict() netaddr.List { return s.restrict }
+
 // SetRestrict changes the permitted networks and returns the peers that are
 // outside now, sorted, for the owner to disconnect.
 func (s *Set) SetRestrict(list netaddr.List) (outside []ID) {
