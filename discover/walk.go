@@ -26,7 +26,9 @@ const (
 //
 // Lookups begin with the first pull and go on only while the loop body returns for
 // more, so that a node with enough peers asks nobody.
-func (s *Service) Nodes(ctx context.Context) iter.Seq[*enode.Node] { return s.walk(ctx, s.protocols()...) }
+func (s *Service) Nodes(ctx context.Context) iter.Seq[*enode.Node] {
+	return s.walk(ctx, s.protocols()...)
+}
 
 // NodesV4 is Nodes by discovery v4 alone. It yields nothing if that is not spoken.
 func (s *Service) NodesV4(ctx context.Context) iter.Seq[*enode.Node] {
