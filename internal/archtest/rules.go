@@ -50,6 +50,7 @@ var packages = []row{
 	{path: "internal/discv4", floor: cores, imports: []string{"rlp", "internal/secp", "internal/netaddr", "enr", "enode", "internal/kad"}},
 	{path: "internal/discv5", floor: cores, imports: []string{"rlp", "internal/secp", "internal/netaddr", "enr", "enode", "internal/kad"}},
 	{path: "internal/localnode", floor: cores, imports: []string{"rlp", "internal/netaddr", "enr", "enode"}},
+	{path: "internal/reach", floor: cores, imports: []string{"internal/netaddr"}},
 	{path: "internal/peerset", floor: cores, imports: []string{"internal/netaddr", "enode"}},
 
 	// rlpx knows no records: keys in, keys out.
@@ -57,7 +58,7 @@ var packages = []row{
 		"github.com/golang/snappy", "github.com/cloudflare/circl",
 	}, pure: []string{"ecies.go", "handshake.go", "frame.go"}},
 	{path: "discover", floor: shells, imports: []string{
-		"internal/netaddr", "enr", "enode", "internal/kad", "internal/discv4", "internal/discv5",
+		"internal/netaddr", "enr", "enode", "internal/kad", "internal/discv4", "internal/discv5", "internal/reach",
 	}, modules: []string{"golang.org/x/net"}, forbid: streams},
 	{path: "dnsdisc", floor: shells, imports: []string{"internal/secp", "internal/netaddr", "enr", "enode"}, pure: []string{
 		"tree.go", "url.go", "make.go", "zone.go", "dir.go", "walk.go",
@@ -70,7 +71,7 @@ var packages = []row{
 	// The only one that sees rlpx, discover, dnsdisc and nat together. It has
 	// keys through enode.
 	{path: "p2p", floor: node, imports: []string{
-		"rlp", "internal/netaddr", "enr", "enode", "internal/localnode", "internal/peerset",
+		"rlp", "internal/netaddr", "enr", "enode", "internal/localnode", "internal/peerset", "internal/reach",
 		"rlpx", "discover", "dnsdisc", "nat", "internal/nodedb",
 	}, modules: []string{"golang.org/x/net"}},
 
