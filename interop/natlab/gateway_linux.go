@@ -1,6 +1,7 @@
 package natlab
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,4 +109,17 @@ func (l *Lab) Mapped() (ports, holes int) {
 		return l.do("ip", "netns", "exec", l.gw, "nft", "list", "chain", "inet", "filter", chain)
 	}
 	return strings.Count(list("prerouting_miniupnpd"), "dnat"), strings.Count(list("miniupnpd"), inside6)
+}
+
+// Forward leads a port for TCP and UDP inside, as an operator does by hand at a
+// gateway that maps nothing. It lasts until the gateway is started again, and
+// Mapped does not count it.
+func (l *Lab) Forward(port int) {
+	l.t.Helper()
+	text := fmt.Sprintf(`add rule inet filter prerouting iifname "line" meta l4proto { tcp, udp } th dport %d dnat ip to %s
+add rule inet filter forward ct status dnat accept
+`, port, Inside4)
+	if _, err := run(text, "ip", "netns", "exec", l.gw, "nft", "-f", "-"); err != nil {
+		l.t.Fatal(err)
+	}
 }

@@ -19,11 +19,8 @@ type Program struct {
 	state   func() State // what it says now
 }
 
-// Start starts a program inside, with a method as of --nat, that listens on a port.
-type Start func(l *Lab, t testing.TB, method string, port int) *Program
-
-// StartProbe is a Start: the command natprobe, which uses package nat and nothing
-// else.
+// StartProbe starts the command natprobe inside, which uses package nat and nothing
+// else, with a method as of --nat. It listens on a port.
 func StartProbe(l *Lab, t testing.TB, method string, port int) *Program {
 	t.Helper()
 	p := start(t, l.lan, probe(t), "-nat", method, "-port", strconv.Itoa(port), "-seed", "of the lab")

@@ -206,3 +206,6 @@ func (n *Node) do(method string, args ...any) {
 // Stop asks the program to end and waits for that. It returns the time it took, and
 // an error unless the exit code was 0.
 func (n *Node) Stop() (time.Duration, error) { return n.proc.stop() }
+
+// Interrupt is Stop by the signal that a terminal's Ctrl-C sends.
+func (n *Node) Interrupt() (time.Duration, error) { return n.proc.end(os.Interrupt) }

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"cmp"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,10 +20,16 @@ type ParleyOptions struct {
 
 	Bootnodes []string // URLs
 	Args      []string // more options
+
+	// Namespace is the network namespace to run in, for which the test has to be
+	// root. There the node listens on all addresses and knows no limits; Args say
+	// at which port, and NAT how it learns where it is. Empty means that of the test.
+	Namespace string
+	NAT       string // empty means none
 }
 
 // StartParley starts a parley on a network, or in mirror mode if there is none
-// in the options. It sends nothing but to 127.0.0.0/8.
+// in the options. Without a namespace it sends nothing but to 127.0.0.0/8.
 func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	t.Helper()
 	if o.Name == "" {
@@ -32,8 +39,11 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 	socket := filepath.Join(dir, "parley.ipc")
 	args := []string{
 		"run", "--datadir", filepath.Join(dir, "data"), "--ipcpath", socket,
-		"--listen.addr", "127.0.0.1", "--port", "0", "--netrestrict", "127.0.0.0/8",
-		"--nat", "none", "--bootnodes", strings.Join(o.Bootnodes, ","), "--discovery.dns", "",
+		"--bootnodes", strings.Join(o.Bootnodes, ","), "--discovery.dns", "",
+		"--nat", cmp.Or(o.NAT, "none"),
+	}
+	if o.Namespace == "" {
+		args = append(args, "--listen.addr", "127.0.0.1", "--port", "0", "--netrestrict", "127.0.0.0/8")
 	}
 	if o.Network != nil {
 		args = append(args,
@@ -42,6 +52,11 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 			"--eth.forkid", o.Network.ForkID)
 	} else {
 		args = append(args, "--network", "any")
+	}
+	if o.Namespace != "" {
+		// ip becomes the program, which is ended by its id as ever.
+		args = append([]string{"netns", "exec", o.Namespace, o.Path}, args...)
+		o.Path = "ip"
 	}
 	return &Parley{start(t, o.Logs, o.Name, dir, socket, o.Path, append(args, o.Args...)...)}
 }

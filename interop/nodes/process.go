@@ -55,9 +55,12 @@ func startProcess(dir, path string, args ...string) (*process, error) {
 // stop asks the program to end, kills it if it does not, and returns when it has
 // ended, with the time that took. The error is nil if it ended by itself with
 // exit code 0.
-func (p *process) stop() (time.Duration, error) {
+func (p *process) stop() (time.Duration, error) { return p.end(syscall.SIGTERM) }
+
+// end is stop with a signal.
+func (p *process) end(by os.Signal) (time.Duration, error) {
 	asked := time.Now()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.cmd.Process.Signal(by); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return 0, err
 	}
 	select {
