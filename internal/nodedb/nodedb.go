@@ -191,7 +191,7 @@ func (db *DB) Proven(now time.Time, n *enode.Node, endpoint netip.AddrPort) {
 	}
 	it.proven = now.Unix()
 	it.score = min(it.score+1, maxScore)
-	if it.proven-it.stored > int64(refreshAfter/time.Second) {
+	if d := it.proven - it.stored; max(d, -d) > int64(refreshAfter/time.Second) { // less than 0 if the clock was ahead
 		db.touch(id)
 	}
 }
@@ -207,6 +207,7 @@ func (db *DB) Failed(now time.Time, id enode.ID) {
 		return
 	}
 	it.score /= 2
+	it.proven = min(it.proven, now.Unix()) // the clock was ahead then: its day without an answer begins now
 	if it.score == 0 && old(it, now) {
 		db.forget(id)
 	}
