@@ -25,9 +25,8 @@ const written = 2 * time.Second
 
 // Three nodes of which the later ones are told of the first only are all peers of
 // each other within 10 s, whichever of them is geth. A parley that is killed and
-// told of nobody when it starts again is so again within 10 s, with the same ID and
-// a record that is not older. That its database alone is enough for that is what
-// the daemon's TestL4Kill shows, with a peer that does not dial.
+// told of nobody when it starts again is so again within 10 s, out of its database,
+// with the same ID and a record that is not older.
 func TestThreeNodes(t *testing.T) {
 	t.Parallel()
 	const parley, geth = "parley", "geth"
@@ -52,9 +51,8 @@ func TestThreeNodes(t *testing.T) {
 				all, parleys = append(all, p.Node), append(parleys, p)
 			}
 			t.Logf("all are peers after %v", allPeers(t, all))
-			all[0].Watch().Quiet(written, "drop") // until the databases have it all
-
 			for _, p := range parleys {
+				p.Watch().Quiet(written, "drop") // until its database has the others
 				id, seq := p.ID, recordSeq(t, p.ENR)
 				p.Crash()
 				took := allPeers(t, all)

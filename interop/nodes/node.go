@@ -76,6 +76,7 @@ func start(t testing.TB, logs, name, dir, socket, path string, args ...string) *
 func (n *Node) run() {
 	n.t.Helper()
 	var err error
+	n.Info = Info{}
 	if n.proc, err = startProcess(n.dir, n.path, n.args...); err != nil {
 		n.t.Fatalf("%s: start: %v", n.Name, err)
 	}
@@ -112,15 +113,15 @@ func (n *Node) Restart() {
 	if _, err := n.proc.stop(); err != nil {
 		n.t.Fatalf("%s: stop: %v", n.Name, err)
 	}
-	n.again()
+	n.again("--port", strconv.Itoa(n.Ports.Listener))
 }
 
-// again starts the program with the files, key and port that it had, and with
-// other values for some of its options.
+// again starts the program with the files and key that it had, and with other
+// values for some of its options.
 func (n *Node) again(options ...string) {
 	n.t.Helper()
 	n.args = slices.Clone(n.args)
-	for o := range slices.Chunk(append(options, "--port", strconv.Itoa(n.Ports.Listener)), 2) {
+	for o := range slices.Chunk(options, 2) {
 		n.args[slices.Index(n.args, o[0])+1] = o[1]
 	}
 	n.run()

@@ -62,12 +62,13 @@ func StartParley(t testing.TB, o ParleyOptions) *Parley {
 }
 
 // Crash kills the program, which has no time to tell anybody or to write anything,
-// and starts it again without bootnodes, with the same files, key and port.
+// and starts it again with the same files and key, without bootnodes, and at another
+// port, so that nobody finds it before it has looked for others.
 func (p *Parley) Crash() {
 	p.t.Helper()
 	p.rpc.Close()
 	p.proc.kill()
-	p.again("--bootnodes", "")
+	p.again("--bootnodes", "", "--port", "0")
 }
 
 // Explain returns what the node knows about the node with an ID.

@@ -187,7 +187,7 @@ func (p *crasher) ask(deadline time.Time, claim func(context.Context, *jsonrpc.C
 		if client == nil {
 			if conn, err := ipc.Dial(ctx, filepath.Join(p.dir, "parley.ipc")); err == nil {
 				client = jsonrpc.NewClient(conn)
-				defer client.Close() //nolint:gocritic // once in the loop
+				defer client.Close() // once: client is kept
 			}
 		}
 		if client != nil && claim(ctx, client) {
