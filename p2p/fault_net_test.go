@@ -29,14 +29,15 @@ func connections(all []*testServer) int {
 	return ends / 2
 }
 
-// swarm starts n servers that find each other by discovery, and waits until each
+// swarm starts n servers that find each other by discovery v5, and waits until each
 // has all the others as peers.
 func (w *world) swarm(n int) []*testServer {
 	w.Helper()
-	first := w.finder(1, w.net.Host(privateAddr(1)), nil)
+	first := w.finder(1, w.net.Host(privateAddr(1)), func(c *Config) { c.DiscoveryV5 = true })
 	all := []*testServer{first}
 	for i := 2; i <= n; i++ {
 		all = append(all, w.finder(i, w.net.Host(privateAddr(i)), func(c *Config) {
+			c.DiscoveryV5 = true
 			c.BootstrapNodes = []*enode.Node{first.Self()}
 		}))
 	}
@@ -89,15 +90,18 @@ func (w *world) watch(d time.Duration, all []*testServer) (most uint64) {
 // second. So it is with peers that discovery found, and with static nodes at
 // whatever point of their back-off the partition ends.
 func TestL2Partition(t *testing.T) {
+	found := 12
+	if raceEnabled {
+		found = 6 // discovery for ten minutes is many signatures
+	}
 	for _, c := range []struct {
 		name  string
 		start func(w *world, n int) []*testServer
 		size  int
 		cut   time.Duration
 	}{
-		{"found", (*world).swarm, 12, 10 * time.Minute},
-		{"static", (*world).statics, 20, 9 * time.Minute},
-		{"static", (*world).statics, 20, 10 * time.Minute},
+		{"found", (*world).swarm, found, 10 * time.Minute},
+		{"static", (*world).statics, 16, 9 * time.Minute},
 	} {
 		size := c.size
 		if *soak {

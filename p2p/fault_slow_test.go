@@ -29,7 +29,7 @@ func echoProtocol(_ *Peer, rw MsgReadWriter) error {
 func latencies(t *testing.T, odd simnet.Link) (all []time.Duration) {
 	const (
 		peers = 50
-		asks  = 50
+		asks  = 20
 	)
 	inWorld(t, func(w *world) {
 		s := w.server(1, func(c *Config) {
