@@ -110,7 +110,8 @@ func TestG6Nodes(t *testing.T) {
 					t.Errorf("the call is over: %v, want %v", over, !c.waits)
 				}
 				r := <-done
-				if took := time.Since(start); took > 705*time.Millisecond {
+				// Twice the usual time, because no answer was measured yet.
+		if took := time.Since(start); took > 1405*time.Millisecond {
 					t.Errorf("the call took %v", took)
 				}
 				if len(r.nodes) != c.nodes || (r.err == nil) != (len(c.sends) > 0) || r.err != nil && !errors.Is(r.err, ErrTimeout) {
@@ -320,7 +321,8 @@ func TestG12Calls(t *testing.T) {
 				t.Errorf("a call to a dead node: %v", err)
 			}
 		}
-		if took := time.Since(start); took > 705*time.Millisecond {
+		// Twice the usual time, because no answer was measured yet.
+		if took := time.Since(start); took > 1405*time.Millisecond {
 			t.Errorf("the calls end after %v", took)
 		}
 		for i := range most + 100 {

@@ -102,10 +102,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	discovery.RegisterTable(rpc, srv.Discovery())
 	discovery.RegisterPing(rpc, srv.Discovery())
+	announce(srv, log) // before the first peer
 	tasks.Go(func() { report.follow(events) })
 	tasks.Go(func() { report.summarize(serving) })
 	failed := faces.serve(serving, rpc, s, &tasks)
-	announce(srv, log)
 	changes := &reloader{srv: srv, dir: dir, log: log, level: o.Level, setup: setup, report: report,
 		started: o.Config, inForce: inForce{s, cfg.StaticNodes, cfg.TrustedNodes}}
 
