@@ -111,7 +111,7 @@ func TestG6Nodes(t *testing.T) {
 				}
 				r := <-done
 				// Twice the usual time, because no answer was measured yet.
-		if took := time.Since(start); took > 1405*time.Millisecond {
+				if took := time.Since(start); took > 1405*time.Millisecond {
 					t.Errorf("the call took %v", took)
 				}
 				if len(r.nodes) != c.nodes || (r.err == nil) != (len(c.sends) > 0) || r.err != nil && !errors.Is(r.err, ErrTimeout) {
