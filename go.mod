@@ -3,6 +3,7 @@ module parley
 go 1.26.0
 
 require (
+	github.com/cloudflare/circl v1.6.5
 	github.com/golang/snappy v1.0.0
 	github.com/huin/goupnp v1.3.1
 	github.com/miekg/dns v1.1.73
