@@ -17,26 +17,26 @@ type Sealing struct {
 	Err error
 }
 
-// A Sealer seals one payload for many connections. The MACs of up to four frames
-// are computed side by side, if the processor can; the frames do not depend on it.
+// A Sealer seals one payload for many connections. The MACs of several frames are
+// computed side by side, if the processor can; the frames do not depend on it.
 //
 // Safe for concurrent use.
 type Sealer struct {
-	abreast bool
-	idle    sync.Pool // of *table
+	width int       // how many frames side by side
+	idle  sync.Pool // of *table
 }
 
 // NewSealer returns a Sealer. One serves all connections of a server.
-func NewSealer() *Sealer { return newSealer(keccak.Abreast()) }
+func NewSealer() *Sealer { return newSealer(keccak.Width()) }
 
-func newSealer(abreast bool) *Sealer { return &Sealer{abreast: abreast} }
+func newSealer(width int) *Sealer { return &Sealer{width: width} }
 
 // AppendCompressed does for each element of batch what Conn.AppendCompressed
 // does, with the same bytes as outcome. No connection may occur twice, and nobody
 // else may write to any of them meanwhile. It allocates nothing for a Dst with
 // room for SealedSize(len(block)) more bytes.
 func (s *Sealer) AppendCompressed(batch []Sealing, block []byte) {
-	if !s.abreast || len(batch) < 2 {
+	if s.width < 2 || len(batch) < 2 {
 		for i := range batch {
 			f := &batch[i]
 			f.Dst, f.Err = f.Conn.AppendCompressed(f.Dst, f.Code, block)
@@ -45,18 +45,18 @@ func (s *Sealer) AppendCompressed(batch []Sealing, block []byte) {
 	}
 	t, ok := s.idle.Get().(*table)
 	if !ok {
-		t = &table{quad: keccak.NewQuad()}
+		t = &table{bank: keccak.NewBank(s.width), seats: make([]sealing, s.width)}
 	}
 	t.seal(batch, block)
 	s.idle.Put(t)
 }
 
-// A table has a seat for each column of a Quad. A frame that is done makes room
+// A table has a seat for each column of a Bank. A frame that is done makes room
 // for the next one, so that frames of any lengths and hashes at any fill level
 // go together.
 type table struct {
-	quad  *keccak.Quad
-	seats [keccak.Columns]sealing // without a lane if empty
+	bank  *keccak.Bank
+	seats []sealing // without a lane if empty
 }
 
 // seal seals a batch.
@@ -64,15 +64,15 @@ func (t *table) seal(batch []Sealing, block []byte) {
 	for {
 		busy := false
 		for i := range t.seats {
-			if t.quad.Free(i) {
+			if t.bank.Free(i) {
 				batch = t.serve(i, batch, block)
 			}
-			busy = busy || !t.quad.Free(i)
+			busy = busy || !t.bank.Free(i)
 		}
 		if !busy {
 			return
 		}
-		t.quad.Advance()
+		t.bank.Advance()
 	}
 }
 
@@ -83,7 +83,7 @@ func (t *table) serve(column int, batch []Sealing, block []byte) []Sealing {
 	for {
 		if seat.lane != nil {
 			if in := seat.next(); in != nil {
-				t.quad.Start(column, &seat.lane.mac, in, &seat.lane.digest)
+				t.bank.Start(column, &seat.lane.mac, in, &seat.lane.digest)
 				return batch
 			}
 			*seat = sealing{}

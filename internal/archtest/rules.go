@@ -41,7 +41,7 @@ var packages = []row{
 	{path: "internal/secp", floor: bytes, imports: []string{"internal/keccak"}, modules: []string{
 		"gitlab.com/yawning/secp256k1-voi", "C", // docs/decisions/0001
 	}},
-	{path: "internal/keccak", floor: bytes, modules: []string{"github.com/cloudflare/circl"}}, // docs/decisions/0017
+	{path: "internal/keccak", floor: bytes, modules: []string{"github.com/cloudflare/circl", "golang.org/x/sys"}}, // docs/decisions/0017
 	{path: "internal/netaddr", floor: bytes},
 
 	{path: "enr", floor: names, imports: []string{"rlp", "internal/secp"}},

@@ -9,7 +9,7 @@ import (
 )
 
 // One permutation: of this package, in x/crypto, in the standard library (which
-// has no Keccak-256), and four at once.
+// has no Keccak-256), and several at once.
 func BenchmarkPermutation(b *testing.B) {
 	var block [rate]byte
 	b.Run("here", func(b *testing.B) {
@@ -30,12 +30,19 @@ func BenchmarkPermutation(b *testing.B) {
 			h.Write(block[:])
 		}
 	})
-	b.Run("four", func(b *testing.B) {
-		q := NewQuad()
-		for b.Loop() {
-			q.four.Permute()
-		}
-	})
+	for _, width := range []int{4, 8} {
+		b.Run(fmt.Sprint(width), func(b *testing.B) {
+			bank := NewBank(width)
+			var s [MaxWidth]Sponge
+			var digests [MaxWidth][Size]byte
+			for i := range width {
+				bank.Start(i, &s[i], nil, &digests[i])
+			}
+			for b.Loop() {
+				bank.permute()
+			}
+		})
+	}
 }
 
 func BenchmarkSum(b *testing.B) {
@@ -54,25 +61,30 @@ func BenchmarkSum(b *testing.B) {
 	})
 }
 
-// Hashes side by side; the figure is for all of them.
-func BenchmarkQuad(b *testing.B) {
-	for _, n := range []int{1, 2, 3, 4} {
-		for _, size := range []int{16, 1 << 10, 32 << 10} {
-			b.Run(fmt.Sprintf("%d/%d", n, size), func(b *testing.B) {
-				q := NewQuad()
-				var sponges [Columns]Sponge
-				var digests [Columns][Size]byte
-				in := make([]byte, size)
-				b.SetBytes(int64(n * size))
-				for b.Loop() {
-					for i := range n {
-						q.Start(i, &sponges[i], in, &digests[i])
+// Hashes side by side; the figure is for one of them.
+func BenchmarkBank(b *testing.B) {
+	for _, width := range []int{4, 8} {
+		for _, n := range []int{1, 2, 4, 8} {
+			if n > width {
+				continue
+			}
+			for _, size := range []int{16, 1 << 10, 32 << 10} {
+				b.Run(fmt.Sprintf("%d/%d/%d", width, n, size), func(b *testing.B) {
+					bank := NewBank(width)
+					var sponges [MaxWidth]Sponge
+					var digests [MaxWidth][Size]byte
+					in := make([]byte, size)
+					for b.Loop() {
+						for i := range n {
+							bank.Start(i, &sponges[i], in, &digests[i])
+						}
+						for !bank.Free(0) {
+							bank.Advance()
+						}
 					}
-					for !(q.Free(0) && q.Free(1) && q.Free(2) && q.Free(3)) {
-						q.Advance()
-					}
-				}
-			})
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/hash")
+				})
+			}
 		}
 	}
 }

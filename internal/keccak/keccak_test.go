@@ -31,14 +31,14 @@ func TestPermute(t *testing.T) {
 	check := func(state [25]uint64) {
 		t.Helper()
 		for i := range state {
-			a[Columns*i] = state[i]
+			a[4*i] = state[i]
 		}
 		four.Permute()
 		got := state
 		permute(&got)
 		for i := range got {
-			if got[i] != a[Columns*i] {
-				t.Fatalf("%x: lane %d = %#x, want %#x", state, i, got[i], a[Columns*i])
+			if got[i] != a[4*i] {
+				t.Fatalf("%x: lane %d = %#x, want %#x", state, i, got[i], a[4*i])
 			}
 		}
 	}
@@ -90,17 +90,26 @@ func TestSponge(t *testing.T) {
 	}
 }
 
-// Hashes that meet in a Quad at any fill level, with inputs of any lengths, get
-// the digests and the states that they get alone.
-func TestQuad(t *testing.T) {
+// Hashes that meet in a Bank at any fill level, with inputs of any lengths, get
+// the digests and the states that they get alone, whether the processor has a
+// permutation of that width or not.
+func TestBank(t *testing.T) {
+	t.Logf("this processor permutes %d at once", Width())
 	rng := rand.New(rand.NewPCG(3, 4))
 	data := make([]byte, 5000)
 	rand.NewChaCha8([32]byte{2}).Read(data)
-	q := NewQuad()
-	for round := range 300 {
-		var alone, together [9]Sponge
-		var want, got [9][][Size]byte
-		var inputs [9][][]byte
+	var banks []*Bank
+	for width := range MaxWidth {
+		banks = append(banks, NewBank(width+1))
+	}
+	for round := range 1000 {
+		b := banks[rng.IntN(len(banks))]
+		if round%2 == 0 {
+			b = banks[4*rng.IntN(2)+3]
+		}
+		var alone, together [17]Sponge
+		var want, got [17][][Size]byte
+		var inputs [17][][]byte
 		n := 1 + round%len(alone)
 		for i := range n {
 			start := data[:rng.IntN(500)]
@@ -120,35 +129,35 @@ func TestQuad(t *testing.T) {
 			}
 			got[i] = make([][Size]byte, len(want[i]))
 		}
-		quad(q, together[:n], inputs[:n], got[:n])
+		bank(b, together[:n], inputs[:n], got[:n])
 		for i := range n {
 			for k := range want[i] {
 				if got[i][k] != want[i][k] {
-					t.Fatalf("round %d, hash %d of %d, input %d: %x, want %x", round, i, n, k, got[i][k], want[i][k])
+					t.Fatalf("width %d, hash %d of %d, input %d: %x, want %x", len(b.columns), i, n, k, got[i][k], want[i][k])
 				}
 			}
 			if together[i] != alone[i] {
-				t.Fatalf("round %d, hash %d of %d: another state", round, i, n)
+				t.Fatalf("width %d, hash %d of %d: another state", len(b.columns), i, n)
 			}
 		}
 	}
 }
 
-// quad runs the inputs of each hash one after the other, all hashes side by side.
-func quad(q *Quad, hashes []Sponge, inputs [][][]byte, digests [][][Size]byte) {
+// bank runs the inputs of each hash one after the other, all hashes side by side.
+func bank(b *Bank, hashes []Sponge, inputs [][][]byte, digests [][][Size]byte) {
 	type place struct{ hash, input int }
-	var places [Columns]place
+	places := make([]place, len(b.columns))
 	next, busy := 0, 0
 	for i := range places {
 		places[i] = place{hash: -1}
 	}
 	for first := true; first || busy > 0; first = false {
 		if !first {
-			q.Advance()
+			b.Advance()
 		}
 		for i := range places {
 			p := &places[i]
-			if !q.Free(i) {
+			if !b.Free(i) {
 				continue
 			}
 			if p.hash >= 0 {
@@ -164,7 +173,7 @@ func quad(q *Quad, hashes []Sponge, inputs [][][]byte, digests [][][Size]byte) {
 				next++
 			}
 			busy++
-			q.Start(i, &hashes[p.hash], inputs[p.hash][p.input], &digests[p.hash][p.input])
+			b.Start(i, &hashes[p.hash], inputs[p.hash][p.input], &digests[p.hash][p.input])
 		}
 	}
 }
