@@ -166,10 +166,10 @@ func (b *Bank) get(column int, a *[25]uint64) {
 
 // xor adds a block to the state in a column.
 func (b *Bank) xor(column int, block []byte) {
-	block = block[:rate]
-	width := len(b.columns)
-	for i := range rate / 8 {
-		b.a[width*i+column] ^= binary.LittleEndian.Uint64(block[8*i:])
+	a, width := b.a[column:], len(b.columns)
+	words := (*[rate]byte)(block)
+	for i, at := 0, 0; i < rate; i, at = i+8, at+width {
+		a[at] ^= binary.LittleEndian.Uint64(words[i : i+8])
 	}
 }
 
