@@ -55,7 +55,7 @@ func TestSealer(t *testing.T) {
 	}
 	size := func(round int) int {
 		switch {
-		case round%50 == 0:
+		case round%100 == 0: // for each width at least once
 			return 100_000 + rng.IntN(200_000)
 		case round%5 == 0:
 			return rng.IntN(5000)
@@ -63,8 +63,9 @@ func TestSealer(t *testing.T) {
 		return 1 + rng.IntN(300)
 	}
 	code := func() uint64 { return rng.Uint64() >> rng.IntN(64) }
-	for round := range 400 {
-		payload := noise(300_000)[:size(round)]
+	random := noise(300_000)
+	for round := range 301 {
+		payload := random[:size(round)]
 		block, err := Compress(nil, payload)
 		if err != nil {
 			t.Fatal(err)
