@@ -52,8 +52,8 @@ func (p *Peer) broadcast(m Outgoing, block []byte) error {
 		}
 		return p.out.seal(code, m.Payload)
 	})
-	if err == nil && p.srv.cfg.EnableMsgEvents {
-		p.srv.events.emit(p.msgEvent(EventMsgSend, r, m.Code, len(m.Payload)))
+	if err == nil {
+		p.noteMsg(EventMsgSend, r, m.Code, len(m.Payload))
 	}
 	return err
 }
