@@ -3,6 +3,7 @@ module parley
 go 1.26.0
 
 require (
+	github.com/cloudflare/circl v1.6.5
 	github.com/golang/snappy v1.0.0
 	github.com/huin/goupnp v1.3.1
 	github.com/miekg/dns v1.1.73
@@ -10,10 +11,8 @@ require (
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/net v0.60.0
+	golang.org/x/sys v0.49.0
 	pgregory.net/rapid v1.3.0
 )
 
-require (
-	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-)
+require golang.org/x/sync v0.22.0 // indirect

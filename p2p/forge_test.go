@@ -9,12 +9,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"math/big"
 	"slices"
 	"time"
 
 	"parley/enode"
+	"parley/internal/keccak"
 	"parley/internal/secp"
 	"parley/internal/simnet"
 	"parley/rlp"
@@ -190,7 +190,7 @@ type forgery struct {
 	fd     *simnet.Conn
 	stream cipher.Stream
 	block  cipher.Block
-	mac    hash.Hash
+	mac    keccak.Sponge
 }
 
 // forge ends the handshake with the n-th key and the given packet, or a sound one.
@@ -240,13 +240,13 @@ func (s *testServer) forge(n int, auth []byte) *forgery {
 	aesKey := secp.Keccak256(agreed[:], shared[:])
 	macKey := secp.Keccak256(agreed[:], aesKey[:])
 
-	f := &forgery{s: s, fd: fd, mac: secp.NewKeccak256()}
+	f := &forgery{s: s, fd: fd}
 	stream, _ := aes.NewCipher(aesKey[:])
 	f.stream = cipher.NewCTR(stream, make([]byte, 16))
 	f.block, _ = aes.NewCipher(macKey[:])
 	subtle.XORBytes(nonce[:], nonce[:], macKey[:])
-	f.mac.Write(nonce[:])
-	f.mac.Write(auth)
+	f.mac.Absorb(nonce[:])
+	f.mac.Absorb(auth)
 	return f
 }
 
@@ -254,18 +254,21 @@ func (s *testServer) forge(n int, auth []byte) *forgery {
 func (f *forgery) frame(header [16]byte, body []byte) []byte {
 	step := func(in []byte) []byte {
 		var seed [16]byte
-		f.block.Encrypt(seed[:], f.mac.Sum(nil)[:16])
+		digest := f.mac.Sum()
+		f.block.Encrypt(seed[:], digest[:16])
 		subtle.XORBytes(seed[:], seed[:], in)
-		f.mac.Write(seed[:])
-		return f.mac.Sum(nil)[:16]
+		f.mac.Absorb(seed[:])
+		digest = f.mac.Sum()
+		return digest[:16]
 	}
 	f.stream.XORKeyStream(header[:], header[:])
 	out := append(header[:], step(header[:])...)
 	body = slices.Clone(body)
 	f.stream.XORKeyStream(body, body)
-	f.mac.Write(body)
+	f.mac.Absorb(body)
 	out = append(out, body...)
-	return append(out, step(f.mac.Sum(nil)[:16])...)
+	digest := f.mac.Sum()
+	return append(out, step(digest[:16])...)
 }
 
 // header is that of a frame of the given size.

@@ -5,9 +5,8 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"fmt"
-	"hash"
 
-	"parley/internal/secp"
+	"parley/internal/keccak"
 )
 
 // A frame is header || header MAC || body || body MAC, the header 16 bytes and
@@ -29,12 +28,12 @@ const (
 type lane struct {
 	stream cipher.Stream
 	block  cipher.Block // keyed with the MAC secret; has no state, both lanes share it
-	mac    hash.Hash
+	mac    keccak.Sponge
 
 	// digest is the hash as it stands. The step to the next header MAC begins
 	// with the digest that ended the frame before, so it is kept, not squeezed
 	// out of the sponge a second time.
-	digest [32]byte
+	digest [keccak.Size]byte
 	seed   [aes.BlockSize]byte
 }
 
@@ -56,7 +55,6 @@ func newLanes(s secrets, t *transcript) (fromInitiator, fromRecipient *lane, err
 		l := &lanes[i]
 		l.stream = cipher.NewCTR(key, l.seed[:]) // all zero
 		l.block = block
-		l.mac = secp.NewKeccak256()
 	}
 	// Each direction is bound to the nonce of the side that reads it and to the
 	// packet of the side that writes it.
@@ -68,26 +66,31 @@ func newLanes(s secrets, t *transcript) (fromInitiator, fromRecipient *lane, err
 // begin gives the hash its first input.
 func (l *lane) begin(secret, nonce [32]byte, packet []byte) {
 	subtle.XORBytes(l.digest[:], secret[:], nonce[:])
-	l.mac.Write(l.digest[:])
-	l.mac.Write(packet)
-	l.mac.Sum(l.digest[:0])
+	l.mac.Absorb(l.digest[:])
+	l.mac.Absorb(packet)
+	l.digest = l.mac.Sum()
 }
 
-// step advances the hash by in, 16 bytes, masked with the encrypted digest. The
-// MAC is the beginning of the new digest.
-func (l *lane) step(in []byte) {
+// mask returns in, 16 bytes, masked with the encrypted digest: what the hash
+// takes up for a MAC. It is valid until the next call.
+func (l *lane) mask(in []byte) []byte {
 	l.block.Encrypt(l.seed[:], l.digest[:aes.BlockSize])
 	subtle.XORBytes(l.seed[:], l.seed[:], in)
-	l.mac.Write(l.seed[:])
-	l.mac.Sum(l.digest[:0])
+	return l.seed[:]
+}
+
+// step advances the hash by in. The MAC is the beginning of the new digest.
+func (l *lane) step(in []byte) {
+	l.mac.Absorb(l.mask(in))
+	l.digest = l.mac.Sum()
 }
 
 // absorb continues the hash with a part of a body's ciphertext.
-func (l *lane) absorb(body []byte) { l.mac.Write(body) }
+func (l *lane) absorb(body []byte) { l.mac.Absorb(body) }
 
 // finish ends a body: after it the digest begins with the body's MAC.
 func (l *lane) finish() {
-	l.mac.Sum(l.digest[:0])
+	l.digest = l.mac.Sum()
 	l.step(l.digest[:macSize])
 }
 
@@ -101,27 +104,6 @@ func padded(size int) int { return (size + 15) &^ 15 }
 
 // frameLen returns the length on the wire of a frame of the given size.
 func frameLen(size int) int { return frameHead + padded(size) + macSize }
-
-// seal makes a frame in place. frame has the length frameLen(size) and carries
-// the plaintext from offset frameHead on; the rest of it is overwritten. size is
-// 1 to maxFrame.
-func (l *lane) seal(frame []byte, size int) {
-	header, body := frame[:headerSize], frame[frameHead:len(frame)-macSize]
-	clear(header)
-	header[0], header[1], header[2] = byte(size>>16), byte(size>>8), byte(size)
-	// header-data is [capability-id, context-id], both always zero.
-	header[3], header[4], header[5] = 0xc2, 0x80, 0x80
-	clear(body[size:])
-
-	l.stream.XORKeyStream(header, header)
-	l.step(header)
-	copy(frame[headerSize:frameHead], l.digest[:])
-
-	l.stream.XORKeyStream(body, body)
-	l.absorb(body)
-	l.finish()
-	copy(frame[len(frame)-macSize:], l.digest[:])
-}
 
 // openHeader authenticates the first frameHead bytes of a frame, decrypts the
 // header in place and returns the size it tells, 1 to maxFrame. The size is not

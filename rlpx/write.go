@@ -43,40 +43,60 @@ func (c *Conn) AppendMsg(dst []byte, code uint64, payload []byte) ([]byte, error
 // AppendCompressed is AppendMsg for a payload that Compress made, so that one
 // that goes to many connections is compressed once. It fails if Snappy is off.
 func (c *Conn) AppendCompressed(dst []byte, code uint64, block []byte) ([]byte, error) {
-	if !c.snappy {
-		return dst, errors.New("rlpx: seal: compressed payload for a connection without Snappy")
-	}
-	size, err := inflatedSize(block)
-	if err != nil {
-		return dst, fmt.Errorf("rlpx: seal: %w", err)
-	}
-	if size > MaxMessage {
-		return dst, tooLarge(code, size, MaxMessage)
+	if err := c.checkCompressed(code, block); err != nil {
+		return dst, err
 	}
 	return c.appendFrame(dst, code, block)
 }
 
+// checkCompressed reports why a block cannot be sent.
+func (c *Conn) checkCompressed(code uint64, block []byte) error {
+	if !c.snappy {
+		return errors.New("rlpx: seal: compressed payload for a connection without Snappy")
+	}
+	size, err := inflatedSize(block)
+	if err != nil {
+		return fmt.Errorf("rlpx: seal: %w", err)
+	}
+	if size > MaxMessage {
+		return tooLarge(code, size, MaxMessage)
+	}
+	return nil
+}
+
 // appendFrame seals a body as it is.
 func (c *Conn) appendFrame(dst []byte, code uint64, body []byte) ([]byte, error) {
+	return c.sealFrame(dst, appendPlain(dst, code, body), code)
+}
+
+// appendPlain appends what a frame carries to dst, behind the space for a header.
+func appendPlain(dst []byte, code uint64, body []byte) []byte {
 	start := len(dst)
 	frame := slices.Grow(dst, frameLen(maxCode+len(body)))[:start+frameHead]
 	frame = rlp.AppendUint(frame, code)
-	frame = append(frame, body...)
-	return c.sealFrame(dst, frame, code)
+	return append(frame, body...)
 }
 
 // sealFrame seals the plaintext that frame has beyond dst and the space for a
 // header.
 func (c *Conn) sealFrame(dst, frame []byte, code uint64) ([]byte, error) {
-	start := len(dst)
-	size := len(frame) - start - frameHead
-	if size > maxFrame {
-		return dst, tooLarge(code, size, maxFrame)
+	frame, size, err := layFrame(dst, frame, code)
+	if err != nil {
+		return dst, err
 	}
-	end := start + frameLen(size)
-	frame = slices.Grow(frame, end-len(frame))[:end]
-	c.out.seal(frame[start:], size)
+	c.out.seal(frame[len(dst):], size)
 	return frame, nil
+}
+
+// layFrame extends frame, of which dst is the beginning, by the space for padding
+// and MAC, and returns the size of what it carries.
+func layFrame(dst, frame []byte, code uint64) (whole []byte, size int, err error) {
+	size = len(frame) - len(dst) - frameHead
+	if size > maxFrame {
+		return nil, 0, tooLarge(code, size, maxFrame)
+	}
+	end := len(dst) + frameLen(size)
+	return slices.Grow(frame, end-len(frame))[:end], size, nil
 }
 
 // appendSnappy compresses payload behind dst, in place if there is room.

@@ -38,9 +38,10 @@ type row struct {
 // packages is every package of the library, built or planned.
 var packages = []row{
 	{path: "rlp", floor: bytes, except: []string{"sync/atomic"}}, // docs/decisions/0002
-	{path: "internal/secp", floor: bytes, modules: []string{
-		"gitlab.com/yawning/secp256k1-voi", "golang.org/x/crypto", "C", // docs/decisions/0001
+	{path: "internal/secp", floor: bytes, imports: []string{"internal/keccak"}, modules: []string{
+		"gitlab.com/yawning/secp256k1-voi", "C", // docs/decisions/0001
 	}},
+	{path: "internal/keccak", floor: bytes, modules: []string{"github.com/cloudflare/circl", "golang.org/x/sys"}}, // docs/decisions/0017
 	{path: "internal/netaddr", floor: bytes},
 
 	{path: "enr", floor: names, imports: []string{"rlp", "internal/secp"}},
@@ -54,9 +55,9 @@ var packages = []row{
 	{path: "internal/peerset", floor: cores, imports: []string{"internal/netaddr", "enode"}},
 
 	// rlpx knows no records: keys in, keys out.
-	{path: "rlpx", floor: shells, imports: []string{"rlp", "internal/secp"}, modules: []string{
-		"github.com/golang/snappy", "github.com/cloudflare/circl",
-	}, pure: []string{"ecies.go", "handshake.go", "frame.go"}},
+	{path: "rlpx", floor: shells, imports: []string{"rlp", "internal/secp", "internal/keccak"}, modules: []string{
+		"github.com/golang/snappy",
+	}, pure: []string{"ecies.go", "handshake.go", "frame.go", "seal.go"}},
 	{path: "discover", floor: shells, imports: []string{
 		"internal/netaddr", "enr", "enode", "internal/kad", "internal/discv4", "internal/discv5", "internal/reach",
 	}, modules: []string{"golang.org/x/net"}, forbid: streams},
@@ -120,6 +121,7 @@ var licences = map[string]string{
 // testModules may be imported by the tests of every package.
 var testModules = []string{
 	"pgregory.net/rapid", "github.com/rogpeppe/go-internal", "go.uber.org/goleak", "github.com/miekg/dns",
+	"golang.org/x/crypto", // the Keccak-256 that ours is compared with
 }
 
 // A module is a go.mod in the tree other than the library's. Its packages need

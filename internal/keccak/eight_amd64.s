@@ -1,0 +1,141 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// PARITY sums a column of planes into to. 0x96 is the sum of three.
+#define PARITY(a, b, c, d, e, to) \
+	VMOVDQA64  a, to           \
+	VPTERNLOGQ $0x96, b, c, to \
+	VPTERNLOGQ $0x96, d, e, to
+
+// THETA adds to the five lanes of a column the parity of the column before it and
+// the rotated one of the column behind.
+#define THETA(before, behind, a, b, c, d, e) \
+	VPROLQ     $1, behind, Z30        \
+	VPTERNLOGQ $0x96, before, Z30, a \
+	VPTERNLOGQ $0x96, before, Z30, b \
+	VPTERNLOGQ $0x96, before, Z30, c \
+	VPTERNLOGQ $0x96, before, Z30, d \
+	VPTERNLOGQ $0x96, before, Z30, e
+
+// CHI is the step of that name on a row; 0xd2 is a ^ (^b & c).
+#define CHI(a, b, c, d, e, t, u) \
+	VMOVDQA64  a, t           \
+	VMOVDQA64  b, u           \
+	VPTERNLOGQ $0xd2, c, b, a \
+	VPTERNLOGQ $0xd2, d, c, b \
+	VPTERNLOGQ $0xd2, e, d, c \
+	VPTERNLOGQ $0xd2, t, e, d \
+	VPTERNLOGQ $0xd2, u, t, e
+
+// func permuteAVX512(a *[200]uint64, constants *[24]uint64)
+//
+// Lane i of the eight states is in Zi.
+TEXT ·permuteAVX512(SB), NOSPLIT, $0-16
+	MOVQ a+0(FP), AX
+	MOVQ constants+8(FP), CX
+	MOVL $24, DX
+	VMOVDQU64 0(AX), Z0
+	VMOVDQU64 64(AX), Z1
+	VMOVDQU64 128(AX), Z2
+	VMOVDQU64 192(AX), Z3
+	VMOVDQU64 256(AX), Z4
+	VMOVDQU64 320(AX), Z5
+	VMOVDQU64 384(AX), Z6
+	VMOVDQU64 448(AX), Z7
+	VMOVDQU64 512(AX), Z8
+	VMOVDQU64 576(AX), Z9
+	VMOVDQU64 640(AX), Z10
+	VMOVDQU64 704(AX), Z11
+	VMOVDQU64 768(AX), Z12
+	VMOVDQU64 832(AX), Z13
+	VMOVDQU64 896(AX), Z14
+	VMOVDQU64 960(AX), Z15
+	VMOVDQU64 1024(AX), Z16
+	VMOVDQU64 1088(AX), Z17
+	VMOVDQU64 1152(AX), Z18
+	VMOVDQU64 1216(AX), Z19
+	VMOVDQU64 1280(AX), Z20
+	VMOVDQU64 1344(AX), Z21
+	VMOVDQU64 1408(AX), Z22
+	VMOVDQU64 1472(AX), Z23
+	VMOVDQU64 1536(AX), Z24
+
+round:
+	PARITY(Z0, Z5, Z10, Z15, Z20, Z25)
+	PARITY(Z1, Z6, Z11, Z16, Z21, Z26)
+	PARITY(Z2, Z7, Z12, Z17, Z22, Z27)
+	PARITY(Z3, Z8, Z13, Z18, Z23, Z28)
+	PARITY(Z4, Z9, Z14, Z19, Z24, Z29)
+	THETA(Z29, Z26, Z0, Z5, Z10, Z15, Z20)
+	THETA(Z25, Z27, Z1, Z6, Z11, Z16, Z21)
+	THETA(Z26, Z28, Z2, Z7, Z12, Z17, Z22)
+	THETA(Z27, Z29, Z3, Z8, Z13, Z18, Z23)
+	THETA(Z28, Z25, Z4, Z9, Z14, Z19, Z24)
+
+	// Rho and pi, in the order in which pi moves the lanes.
+	VMOVDQA64 Z1, Z30
+	VPROLQ $44, Z6, Z1
+	VPROLQ $20, Z9, Z6
+	VPROLQ $61, Z22, Z9
+	VPROLQ $39, Z14, Z22
+	VPROLQ $18, Z20, Z14
+	VPROLQ $62, Z2, Z20
+	VPROLQ $43, Z12, Z2
+	VPROLQ $25, Z13, Z12
+	VPROLQ $8, Z19, Z13
+	VPROLQ $56, Z23, Z19
+	VPROLQ $41, Z15, Z23
+	VPROLQ $27, Z4, Z15
+	VPROLQ $14, Z24, Z4
+	VPROLQ $2, Z21, Z24
+	VPROLQ $55, Z8, Z21
+	VPROLQ $45, Z16, Z8
+	VPROLQ $36, Z5, Z16
+	VPROLQ $28, Z3, Z5
+	VPROLQ $21, Z18, Z3
+	VPROLQ $15, Z17, Z18
+	VPROLQ $10, Z11, Z17
+	VPROLQ $6, Z7, Z11
+	VPROLQ $3, Z10, Z7
+	VPROLQ $1, Z30, Z10
+
+	CHI(Z0, Z1, Z2, Z3, Z4, Z25, Z26)
+	CHI(Z5, Z6, Z7, Z8, Z9, Z27, Z28)
+	CHI(Z10, Z11, Z12, Z13, Z14, Z25, Z26)
+	CHI(Z15, Z16, Z17, Z18, Z19, Z27, Z28)
+	CHI(Z20, Z21, Z22, Z23, Z24, Z25, Z26)
+
+	// Iota.
+	VPXORQ.BCST (CX), Z0, Z0
+	ADDQ        $8, CX
+	DECL        DX
+	JNZ         round
+
+	VMOVDQU64 Z0, 0(AX)
+	VMOVDQU64 Z1, 64(AX)
+	VMOVDQU64 Z2, 128(AX)
+	VMOVDQU64 Z3, 192(AX)
+	VMOVDQU64 Z4, 256(AX)
+	VMOVDQU64 Z5, 320(AX)
+	VMOVDQU64 Z6, 384(AX)
+	VMOVDQU64 Z7, 448(AX)
+	VMOVDQU64 Z8, 512(AX)
+	VMOVDQU64 Z9, 576(AX)
+	VMOVDQU64 Z10, 640(AX)
+	VMOVDQU64 Z11, 704(AX)
+	VMOVDQU64 Z12, 768(AX)
+	VMOVDQU64 Z13, 832(AX)
+	VMOVDQU64 Z14, 896(AX)
+	VMOVDQU64 Z15, 960(AX)
+	VMOVDQU64 Z16, 1024(AX)
+	VMOVDQU64 Z17, 1088(AX)
+	VMOVDQU64 Z18, 1152(AX)
+	VMOVDQU64 Z19, 1216(AX)
+	VMOVDQU64 Z20, 1280(AX)
+	VMOVDQU64 Z21, 1344(AX)
+	VMOVDQU64 Z22, 1408(AX)
+	VMOVDQU64 Z23, 1472(AX)
+	VMOVDQU64 Z24, 1536(AX)
+	VZEROUPPER
+	RET
