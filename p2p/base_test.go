@@ -121,7 +121,7 @@ func TestP2PingFloodWithoutReading(t *testing.T) {
 			if _, err := x.fd.Write(frames); err != nil {
 				break
 			}
-			if q := p.out.queued(); q > (maxPongs+1)*64 {
+			if q := p.out.held(); q > (maxPongs+1)*64 {
 				t.Fatalf("%d bytes are queued after %d pings, want at most %d pongs", q, sent, maxPongs)
 			}
 		}
@@ -271,7 +271,7 @@ func TestA8PeerThatDoesNotRead(t *testing.T) {
 		for range 300 {
 			w.pass(100 * time.Millisecond)
 			if ps := s.Peers(); len(ps) == 1 {
-				most = max(most, ps[0].out.queued())
+				most = max(most, ps[0].out.held())
 			}
 		}
 		if d := <-took; d > writeTimeout {

@@ -152,7 +152,9 @@ func TestBroadcastCompressesOnce(t *testing.T) {
 		if missed := s.Broadcast(Outgoing{"idle", 0, payload}, s.Peers()); missed != nil {
 			w.Fatalf("missed: %v", missed)
 		}
-		// 1 MiB of one byte is 49 KB of Snappy, in a buffer of 64 KiB.
+		// 1 MiB of one byte is 49 KB of Snappy, in a buffer of 64 KiB. The block itself
+		// is given back when all have it.
+		synctest.Wait()
 		if held := s.Stats().Buffered; held != peers*64<<10 {
 			t.Errorf("%d bytes are held for %d peers, want 64 KiB each", held, peers)
 		}

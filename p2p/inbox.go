@@ -15,73 +15,71 @@ const maxQueued = 1 << 20
 const queuedOverhead = 128
 
 // An intake holds the messages that arrived on a connection until its protocols
-// take them. One goroutine, the reader, puts messages in; each protocol has an
-// inbox to read from.
+// take them. Each protocol has an inbox to read from; whoever has the turn to read
+// (see turn.go) fills them.
 type intake struct {
-	mu       sync.Mutex
-	room     sync.Cond // the reader waits for room
-	bytes    int       // of all inboxes
-	ended    error     // why no more messages come
-	discard  bool      // the messages that wait are not wanted any more
-	progress time.Time // when the reader began to wait, or a protocol last took a message since
-	waiting  bool      // the reader waits for room
+	mu       sync.Mutex // guards the fields below and the inboxes
+	still    sync.Cond  // after the end: nobody reads any more
+	bytes    int        // of all inboxes
+	ended    error      // why no more messages come
+	discard  bool       // the messages that wait are not wanted any more
+	progress time.Time  // when the inboxes became full, or a protocol last took a message from one
+
+	reading bool        // somebody has the turn
+	turns   uint        // that were taken so far
+	relief  *time.Timer // takes the turn if nobody else does; nil until it is needed
+	armed   bool        // relief will fire
+	seen    uint        // turns when relief was armed
 }
 
-// An inbox is the part of the intake that one protocol reads. Its fields are
-// guarded by the intake's mutex.
+// An inbox is the part of the intake that one protocol reads.
 type inbox struct {
-	ready sync.Cond // the protocol waits for a message
-	msgs  []Msg
-	head  int // msgs[:head] were taken
+	ready   sync.Cond // there is a message, or the turn to read is free
+	waiting bool      // the protocol waits for ready
+	msgs    []Msg
+	head    int // msgs[:head] were taken
 }
 
 func (in *intake) init(run []*running) {
-	in.room.L = &in.mu
+	in.still.L = &in.mu
 	for _, r := range run {
 		r.queue.ready.L = &in.mu
 	}
 }
 
-// put hands a message to a protocol. It does not block; the reader calls wait
-// before it reads the next one.
-func (in *intake) put(q *inbox, m Msg) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+func (q *inbox) empty() bool { return len(q.msgs) == q.head }
+
+// full reports whether nothing more may be read. Caller holds mu.
+func (in *intake) full() bool { return in.bytes >= maxQueued }
+
+// put hands a message to a protocol that is not the one that reads. It does not
+// block; who has the turn reads on only while the inboxes are not full. Caller
+// holds mu.
+func (in *intake) put(q *inbox, m *Msg) {
 	if in.discard {
 		m.Release()
 		return
 	}
+	before := in.full()
 	in.bytes += m.Size() + queuedOverhead
+	if !before && in.full() {
+		in.progress = time.Now()
+	}
 	if q.head > 0 && len(q.msgs) == cap(q.msgs) { // make room instead of growing
 		n := copy(q.msgs, q.msgs[q.head:])
 		clear(q.msgs[n:])
 		q.msgs, q.head = q.msgs[:n], 0
 	}
-	q.msgs = append(q.msgs, m)
+	q.msgs = append(q.msgs, *m)
 	q.ready.Signal()
 }
 
-// wait blocks the reader while the queue is full. It returns false if the
-// connection ended meanwhile.
-func (in *intake) wait() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for in.ended == nil && in.bytes >= maxQueued {
-		if !in.waiting {
-			in.waiting, in.progress = true, time.Now()
-		}
-		in.room.Wait()
-	}
-	in.waiting = false
-	return in.ended == nil
-}
-
-// stalled returns for how long the reader has been waiting without any protocol
-// taking a message; zero if it does not wait.
+// stalled returns for how long the inboxes have been full without any protocol
+// taking a message; zero if they are not.
 func (in *intake) stalled(now time.Time) time.Duration {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !in.waiting {
+	if !in.full() {
 		return 0
 	}
 	return now.Sub(in.progress)
@@ -94,32 +92,19 @@ func (in *intake) queued() int {
 	return in.bytes
 }
 
-// take returns the next message for the protocol that reads q. After the end it
-// gives what had arrived before, then the reason.
-func (in *intake) take(q *inbox) (Msg, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for len(q.msgs) == q.head && in.ended == nil {
-		q.ready.Wait()
-	}
-	if len(q.msgs) == q.head {
-		return Msg{}, in.ended
-	}
-	m := q.msgs[q.head]
+// pop moves the next message out of q, which is not empty, to m. Caller holds mu.
+func (in *intake) pop(q *inbox, m *Msg) {
+	*m = q.msgs[q.head]
 	q.msgs[q.head] = Msg{}
-	if q.head++; q.head == len(q.msgs) {
+	if q.head++; q.empty() {
 		q.msgs, q.head = q.msgs[:0], 0
 		if cap(q.msgs) > 64 {
 			q.msgs = nil // a burst is over
 		}
 	}
 	in.bytes -= m.Size() + queuedOverhead
-	m.wire.HandOver()
+	m.loan.HandOver()
 	in.progress = time.Now()
-	if in.waiting && in.bytes < maxQueued {
-		in.room.Signal()
-	}
-	return m, nil
 }
 
 // end wakes everybody. With discard, what waits is dropped: we ended the
@@ -141,7 +126,6 @@ func (in *intake) end(reason error, discard bool, run []*running) {
 			r.queue.msgs, r.queue.head = nil, 0
 		}
 	}
-	in.room.Broadcast()
 	for _, r := range run {
 		r.queue.ready.Broadcast()
 	}

@@ -113,7 +113,7 @@ func TestMillionMessagesArriveInOrder(t *testing.T) {
 						conns[stalls.IntN(len(conns))].Stall(time.Duration(stalls.IntN(1000)) * time.Millisecond)
 					}
 					for _, p := range a.Peers() {
-						most = max(most, p.in.queued(), p.out.queued())
+						most = max(most, p.in.queued(), p.out.held())
 					}
 				}
 			}

@@ -22,7 +22,7 @@ type Msg struct {
 	Payload    []byte    // one RLP value, uncompressed
 	ReceivedAt time.Time // when the last byte arrived; zero on a message to send
 
-	wire rlpx.Msg // what Release gives back; zero on a message to send
+	loan rlpx.Loan // what Release gives back; none on a message to send
 }
 
 // Size returns the length of the payload in bytes.
@@ -45,8 +45,8 @@ func (m *Msg) Reader() *bytes.Reader { return bytes.NewReader(m.Payload) }
 // Msg share the buffer; releasing more than one of them does no harm.
 func (m *Msg) Release() {
 	m.Payload = nil
-	m.wire.Release()
-	m.wire = rlpx.Msg{}
+	m.loan.Release()
+	m.loan = rlpx.Loan{}
 }
 
 // A MsgReader reads messages. ReadMsg blocks until there is one. When the

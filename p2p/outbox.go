@@ -38,10 +38,12 @@ type outbox struct {
 	room    sync.Cond  // somebody waits for room or for everything to be written
 	pending []byte     // sealed frames
 	frames  int        // number of frames in pending
+	shared  shares     // messages of Broadcast, not sealed yet, that follow pending
+	spread  bool       // the spreader has this outbox in its hands
 	sending int        // bytes that are being written
-	sealed  uint64     // frames ever put into pending
+	queued  uint64     // messages ever queued
 	written uint64     // of them, those that were written
-	writing bool       // a goroutine is in send, or a flusher runs
+	writing bool       // somebody is in send or trySend, or a flusher runs
 	closing bool       // Disconnect is queued: nothing may follow
 	pongs   int        // pongs in pending
 	err     error      // sticky: why nothing can be written
@@ -55,12 +57,15 @@ func (o *outbox) init(conn *rlpx.Conn, fd *stream, bufs *rlpx.Buffers, fail func
 	o.room.L = &o.mu
 }
 
-// queued returns the bytes that wait or are being written.
-func (o *outbox) queued() int {
+// held returns the bytes that wait or are being written.
+func (o *outbox) held() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.pending) + o.sending
+	return o.waiting()
 }
+
+// waiting is held. Caller holds mu.
+func (o *outbox) waiting() int { return len(o.pending) + o.sending + o.shared.size }
 
 // write queues a message and, if nobody else is writing, writes it.
 func (o *outbox) write(code uint64, payload []byte) error {
@@ -88,7 +93,7 @@ func (o *outbox) write(code uint64, payload []byte) error {
 }
 
 // enqueue queues a message without blocking. It is for those who must not wait:
-// the reader, the shared timer, Broadcast. The message is sealed by the given
+// who reads, the shared timer, Broadcast. The message is sealed by the given
 // function.
 func (o *outbox) enqueue(size int, seal func() error) error {
 	o.mu.Lock()
@@ -111,8 +116,8 @@ func (o *outbox) enqueue(size int, seal func() error) error {
 
 // fits reports whether a message of the given size may be queued. Caller holds mu.
 func (o *outbox) fits(size int) bool {
-	queued := len(o.pending) + o.sending
-	return queued == 0 || queued+size <= maxQueued
+	waiting := o.waiting()
+	return waiting == 0 || waiting+size <= maxQueued
 }
 
 // waitForRoom blocks until a message of the given size fits. Caller holds mu.
@@ -140,11 +145,12 @@ func (o *outbox) waitForRoom(size int) error {
 
 var errClosing = errors.New("p2p: connection is closing")
 
-// seal appends a frame to pending. Caller holds mu.
+// seal appends a frame to pending, behind what is shared. Caller holds mu.
 func (o *outbox) seal(code uint64, payload []byte) error {
 	if o.closing {
 		return errClosing
 	}
+	o.sealShared()
 	o.pending = o.bufs.Grow(o.pending, rlpx.SealedSize(len(payload)))
 	frames, err := o.conn.AppendMsg(o.pending, code, payload)
 	if err != nil {
@@ -152,39 +158,35 @@ func (o *outbox) seal(code uint64, payload []byte) error {
 	}
 	o.pending = frames
 	o.frames++
-	o.sealed++
-	return nil
-}
-
-// sealCompressed is seal for a payload that is compressed already.
-func (o *outbox) sealCompressed(code uint64, body []byte) error {
-	if o.closing {
-		return errClosing
-	}
-	o.pending = o.bufs.Grow(o.pending, rlpx.SealedSize(len(body)))
-	frames, err := o.conn.AppendCompressed(o.pending, code, body)
-	if err != nil {
-		return fmt.Errorf("p2p: message %#x: %w", code, err)
-	}
-	o.pending = frames
-	o.frames++
-	o.sealed++
+	o.queued++
 	return nil
 }
 
 // send writes what is pending. Caller holds mu, which is released while the
 // system works.
 func (o *outbox) send() error {
-	batch, frames := o.pending, o.frames
-	o.pending, o.frames, o.pongs = nil, 0, 0
-	o.sending = len(batch)
+	batch, frames := o.take()
 	o.mu.Unlock()
 
 	o.fd.armWrite(writeTimeout)
 	_, err := o.fd.Write(batch)
-	o.bufs.Put(batch)
 
 	o.mu.Lock()
+	o.sent(batch, frames, err)
+	return err
+}
+
+// take takes what is pending out to be written. Caller holds mu.
+func (o *outbox) take() (batch []byte, frames int) {
+	batch, frames = o.pending, o.frames
+	o.pending, o.frames, o.pongs = nil, 0, 0
+	o.sending = len(batch)
+	return batch, frames
+}
+
+// sent notes what became of a batch. Caller holds mu.
+func (o *outbox) sent(batch []byte, frames int, err error) {
+	o.bufs.Put(batch)
 	o.sending = 0
 	if err != nil {
 		o.lose(frames, err)
@@ -192,12 +194,11 @@ func (o *outbox) send() error {
 		o.written += uint64(frames)
 	}
 	o.room.Broadcast()
-	return err
 }
 
 // lose makes err sticky and counts what is lost by it. Caller holds mu.
 func (o *outbox) lose(frames int, err error) {
-	o.unsent += frames + o.frames
+	o.unsent += frames + o.frames + o.shared.drop()
 	o.bufs.Put(o.pending)
 	o.pending, o.frames = nil, 0
 	if o.err == nil {
@@ -208,7 +209,12 @@ func (o *outbox) lose(frames int, err error) {
 // flush writes until nothing is left.
 func (o *outbox) flush() {
 	o.mu.Lock()
-	var err error
+	o.flushLocked(nil)
+}
+
+// flushLocked is flush with an outcome of the batch before. Caller holds mu, which
+// is released in the end.
+func (o *outbox) flushLocked(err error) {
 	for o.frames > 0 && err == nil {
 		err = o.send()
 	}
@@ -226,7 +232,7 @@ func (o *outbox) drain(ctx context.Context) error {
 	defer stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for last := o.sealed; o.err == nil && o.written < last; {
+	for last := o.queued; o.err == nil && o.written < last; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -273,10 +279,10 @@ func (o *outbox) goodbye(reason DiscReason, within time.Duration) {
 	o.idle()
 }
 
-// idle waits until nobody is writing. Caller holds mu and has set closing, so
-// that nobody begins.
+// idle waits until nobody is writing or about to. Caller holds mu and has set
+// closing, so that nobody begins.
 func (o *outbox) idle() {
-	for o.writing {
+	for o.writing || o.spread {
 		o.room.Wait()
 	}
 }

@@ -47,7 +47,10 @@ type Peer struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing of the connection is left
 
+	work sync.WaitGroup // the protocols and the relief reader
+
 	mu    sync.Mutex // guards the fields below
+	begun bool       // finish is called by whoever ends the connection
 	ended *endError  // how the connection ended; the first one to say so decides
 	told  error      // what a protocol found wrong after the other side had ended it
 }
@@ -154,8 +157,8 @@ func (p *Peer) Disconnect(reason DiscReason) { p.end(reason, nil, false) }
 // the log and Explain.
 func (p *Peer) DisconnectError(reason DiscReason, err error) { p.end(reason, err, false) }
 
-// end says how the connection ended, unless that was said before, and wakes the
-// reader, which takes everything down.
+// end says how the connection ended, unless that was said before, and has
+// everything taken down.
 func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
 	p.mu.Lock()
 	first := p.ended == nil
@@ -165,6 +168,7 @@ func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
 	case p.ended.byRemote && p.told == nil && !errors.Is(err, p.ended):
 		p.told = err
 	}
+	begun := p.begun
 	p.mu.Unlock()
 	if !first {
 		return
@@ -175,17 +179,36 @@ func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
 	}
 	p.in.end(p.ended, false, p.run)
 	p.fd.endRead()
+	if begun {
+		go p.finish()
+	}
 }
 
-// serve runs the connection: it starts the protocols, reads until the end, says
-// goodbye, and returns when every goroutine of the connection has ended. It is
-// called once, by the goroutine that accepted or dialed.
-func (p *Peer) serve() *endError {
-	var protocols sync.WaitGroup
+// begin starts the protocols. From now on the connection is one of the Server's
+// tasks, which finish ends: nothing else waits for a peer at rest but its
+// protocols, one of which reads.
+func (p *Peer) begin() {
+	p.srv.tasks.Add(1)
 	for _, r := range p.run {
-		protocols.Go(func() { p.runProtocol(r) })
+		p.work.Go(func() { p.runProtocol(r) })
 	}
-	p.read()
+	p.in.mu.Lock()
+	p.passTurn() // a protocol need not begin by reading
+	p.in.mu.Unlock()
+	p.mu.Lock()
+	p.begun = true
+	over := p.ended != nil
+	p.mu.Unlock()
+	if over { // before there was anybody to call finish
+		p.finish()
+	}
+}
+
+// finish takes the connection down: it says goodbye and returns when every
+// goroutine of the connection has ended. It is called once, after end.
+func (p *Peer) finish() {
+	defer p.srv.tasks.Done()
+	p.in.settle()
 
 	// If we ended it, what still waits for the protocols is not wanted, and what
 	// they have queued goes out with the reason behind it. If the other side did,
@@ -194,14 +217,14 @@ func (p *Peer) serve() *endError {
 	quiet := why.byRemote || why.reason == DiscNetworkError
 	p.in.end(why, !quiet, p.run)
 	p.cancel()
-	if !why.byRemote && why.reason != DiscNetworkError {
+	if !quiet {
 		p.out.goodbye(why.reason, goodbyeTimeout)
 		p.fd.linger(lingerTimeout)
 	}
 	p.conn.Close()
 	p.out.close(why)
-	protocols.Wait()
-	return p.verdict()
+	p.work.Wait()
+	p.srv.dropPeer(p, p.verdict())
 }
 
 // verdict returns how the connection ended, with what the protocols made of the
@@ -243,21 +266,6 @@ func (p *Peer) runProtocol(r *running) {
 	}
 }
 
-// read takes messages from the wire until the connection ends.
-func (p *Peer) read() {
-	for p.in.wait() && p.srv.waitForMemory(p) {
-		p.fd.disarmRead() // whether the other side is alive, pings tell
-		msg, err := p.conn.ReadMsg()
-		if err != nil {
-			p.readFailed(err)
-			return
-		}
-		if err := p.dispatch(msg); err != nil {
-			return
-		}
-	}
-}
-
 // readFailed ends the connection by what the end of reading means.
 func (p *Peer) readFailed(err error) {
 	reason := DiscNetworkError
@@ -282,64 +290,6 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-var errStop = errors.New("p2p: stop reading")
-
-// dispatch hands a message to its protocol or handles it.
-func (p *Peer) dispatch(msg rlpx.Msg) error {
-	now := time.Now()
-	if msg.Code < baseLength {
-		defer msg.Release()
-		return p.base(now, msg)
-	}
-	r := owner(p.run, msg.Code)
-	if r == nil { // ReadMsg refuses such codes by their limit, but does not say why
-		msg.Release()
-		p.end(DiscProtocolError, fmt.Errorf("message code %#x belongs to no shared protocol", msg.Code), false)
-		return errStop
-	}
-	m := Msg{Code: msg.Code - r.offset, Payload: msg.Payload, ReceivedAt: now, wire: msg}
-	if p.srv.cfg.EnableMsgEvents {
-		p.srv.events.emit(p.msgEvent(EventMsgRecv, r, m.Code, m.Size()))
-	}
-	p.in.put(&r.queue, m)
-	return nil
-}
-
-// base handles a message of the base protocol.
-func (p *Peer) base(now time.Time, msg rlpx.Msg) error {
-	breach := func(format string, args ...any) error {
-		p.end(DiscProtocolError, fmt.Errorf(format, args...), false)
-		return errStop
-	}
-	switch msg.Code {
-	case codeDisconnect:
-		p.end(parseDisconnect(msg.Payload), nil, true)
-		return errStop
-	case codePing:
-		answer, flood := p.live.ping(now)
-		if flood {
-			return breach("more than %d pings in a second", maxPingRate)
-		}
-		if answer {
-			p.answer()
-		}
-	case codePong:
-		fastest, asked := p.live.pong(now)
-		if !asked {
-			p.srv.count.unaskedPongs.Add(1)
-			return nil
-		}
-		p.srv.noteLatency(p.id, fastest)
-	case codeHello:
-		return breach("a second Hello")
-	default:
-		if !p.live.reserved() {
-			return breach("message codes %#x to %#x are reserved", codePong+1, baseLength-1)
-		}
-	}
-	return nil
-}
-
 // limit bounds the payload of each message code on the wire.
 func limit(run []*running) func(code uint64) int {
 	return func(code uint64) int {
@@ -360,7 +310,10 @@ type protoRW struct {
 }
 
 // ReadMsg returns the next message of the protocol.
-func (rw *protoRW) ReadMsg() (Msg, error) { return rw.p.in.take(&rw.r.queue) }
+func (rw *protoRW) ReadMsg() (m Msg, err error) {
+	err = rw.p.take(rw.r, &m)
+	return m, err
+}
 
 // WriteMsg queues a message or writes it.
 func (rw *protoRW) WriteMsg(m Msg) error {
@@ -371,18 +324,29 @@ func (rw *protoRW) WriteMsg(m Msg) error {
 	if err := p.out.write(rw.r.offset+m.Code, m.Payload); err != nil {
 		return err
 	}
-	if p.srv.cfg.EnableMsgEvents {
-		p.srv.events.emit(p.msgEvent(EventMsgSend, rw.r, m.Code, len(m.Payload)))
-	}
+	p.noteMsg(EventMsgSend, rw.r, m.Code, len(m.Payload))
 	return nil
 }
 
-func (p *Peer) msgEvent(t EventType, r *running, code uint64, size int) Event {
-	size32 := uint32(size)
+// event returns an event about the connection.
+func (p *Peer) event(t EventType) Event {
 	return Event{
-		Type: t, Time: time.Now(), Peer: p.id, Protocol: r.Name, MsgCode: &code, MsgSize: &size32,
+		Type: t, Time: time.Now(), Peer: p.id,
 		Local: p.local.String(), Remote: p.remote.String(), Inbound: p.inbound, Name: p.name,
 	}
+}
+
+// noteMsg emits the event of a message, if such events are wanted.
+func (p *Peer) noteMsg(t EventType, r *running, code uint64, size int) {
+	if p.srv.cfg.EnableMsgEvents {
+		p.emitMsg(t, r, code, size)
+	}
+}
+
+func (p *Peer) emitMsg(t EventType, r *running, code uint64, size int) {
+	e, size32 := p.event(t), uint32(size)
+	e.Protocol, e.MsgCode, e.MsgSize = r.Name, &code, &size32
+	p.srv.events.emit(e)
 }
 
 // Info describes the peer as admin_peers does.

@@ -70,11 +70,12 @@ type Server struct {
 
 	families families // which do not work from here
 
-	events  hub
-	count   counters
-	traffic traffic
-	memory  memory
-	tasks   sync.WaitGroup // every goroutine of the Server
+	spreader spreader
+	events   hub
+	count    counters
+	traffic  traffic
+	memory   memory
+	tasks    sync.WaitGroup // every goroutine of the Server
 }
 
 type state int
@@ -147,6 +148,7 @@ func (s *Server) Start() (err error) {
 	s.pending = make(map[*stream]peerset.Ticket)
 	s.changed.L = &s.mu
 	s.memory.init()
+	s.spreader.init(&s.tasks)
 	s.set = peerset.New(local.ID(), limitsOf(&cfg), restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.set.Resolvable(conn != nil)
 	err = s.enterNodes()

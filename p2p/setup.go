@@ -71,11 +71,10 @@ func (l *link) fail(step Step, err error) *SetupError {
 // errStopping ends connections that are set up while the Server stops.
 var errStopping = &replyError{DiscQuitting, ErrStopped}
 
-// connect is the whole life of a connection: it makes a peer of it, runs it
-// until the end, and takes it out again. Whoever accepted or dialed calls it.
-// ready, if not nil, is told when the connection became a peer or failed.
+// connect makes a peer of a connection and starts it, or closes it. Whoever
+// accepted or dialed calls it. ready, if not nil, is told when the connection
+// became a peer or failed.
 func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
-	defer l.fd.Close()
 	began := time.Now()
 	l.fd.SetDeadline(began.Add(setupTimeout))
 	if wait > 0 {
@@ -87,6 +86,7 @@ func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
 	p, err := s.setup(l)
 	if err != nil {
 		s.setupFailed(l, err)
+		l.fd.Close()
 	} else {
 		s.log.Debug("Peer added", "peer", p.id, "client", p.name, "remote", p.remote, "inbound", p.inbound, "after", time.Since(began))
 	}
@@ -98,7 +98,7 @@ func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
 		}
 	}
 	if err == nil {
-		s.runPeer(p, l.replace)
+		s.startPeer(p, l.replace)
 	}
 }
 
@@ -334,24 +334,23 @@ func (e *SetupError) verdict() error {
 	return e.Err
 }
 
-// runPeer runs a peer from its entry to its removal.
-func (s *Server) runPeer(p *Peer, replaced *Peer) {
-	if replaced != nil { // no protocol sees two connections with one node at once
+// startPeer lets the protocols begin, when the connection that p replaces is gone:
+// no protocol sees two connections with one node at once.
+func (s *Server) startPeer(p *Peer, replaced *Peer) {
+	if replaced != nil {
 		replaced.Disconnect(DiscAlreadyConnected)
 		<-replaced.done
 	}
-	about := Event{Peer: p.id, Local: p.local.String(), Remote: p.remote.String(), Inbound: p.inbound, Name: p.name}
-	add := about
-	add.Type, add.Time = EventAdd, time.Now()
-	s.events.emit(add)
+	s.events.emit(p.event(EventAdd))
+	p.begin()
+}
 
-	why := p.serve()
-
+// dropPeer takes a peer out whose goroutines have ended.
+func (s *Server) dropPeer(p *Peer, why *endError) {
 	s.removePeer(p, why)
-	drop := about
-	drop.Type, drop.Time = EventDrop, time.Now()
-	drop.Error, drop.Err, drop.Reason, drop.ByRemote = why.Error(), why, why.reason, why.byRemote
-	s.events.emit(drop)
+	e := p.event(EventDrop)
+	e.Error, e.Err, e.Reason, e.ByRemote = why.Error(), why, why.reason, why.byRemote
+	s.events.emit(e)
 	s.log.Debug("Peer dropped", "peer", p.id, "client", p.name, "remote", p.remote, "err", why)
 	close(p.done)
 }

@@ -56,7 +56,7 @@ func dropWorst(peers []*Peer) {
 	var worst *Peer
 	most := -1
 	for _, p := range peers {
-		if held := p.in.queued() + p.out.queued(); held > most {
+		if held := p.in.queued() + p.out.held(); held > most {
 			worst, most = p, held
 		}
 	}

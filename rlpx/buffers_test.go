@@ -68,7 +68,7 @@ func TestBuffers(t *testing.T) {
 func TestReleaseTwice(t *testing.T) {
 	bufs := NewPoisonedBuffers()
 	l := bufs.lend(100)
-	m := Msg{Payload: l.data, lease: l, gen: l.gen.Load()}
+	m := Msg{Payload: l.data, Loan: Loan{l, l.gen.Load()}}
 	copied := m
 	m.Release()
 	wantInUse(t, bufs, 0)
@@ -80,7 +80,7 @@ func TestReleaseTwice(t *testing.T) {
 	l.data = l.data[:100]
 	l.counted.Store(int64(cap(l.data)))
 	bufs.inUse.Add(int64(cap(l.data)))
-	next := Msg{Payload: l.data, lease: l, gen: l.gen.Load()}
+	next := Msg{Payload: l.data, Loan: Loan{l, l.gen.Load()}}
 	copied.Release()
 	m.Release()
 	wantInUse(t, bufs, int64(cap(l.data)))
@@ -94,7 +94,7 @@ func TestReleaseConcurrent(t *testing.T) {
 	bufs := NewBuffers()
 	for range 200 {
 		l := bufs.lend(1000)
-		m := Msg{Payload: l.data, lease: l, gen: l.gen.Load()}
+		m := Msg{Payload: l.data, Loan: Loan{l, l.gen.Load()}}
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(m.Release)
@@ -109,7 +109,7 @@ func TestReleaseConcurrent(t *testing.T) {
 func TestHandOver(t *testing.T) {
 	bufs := NewPoisonedBuffers()
 	a, b := bufs.lend(100), bufs.lend(100)
-	m := Msg{Payload: a.data, lease: a, gen: a.gen.Load()}
+	m := Msg{Payload: a.data, Loan: Loan{a, a.gen.Load()}}
 	m.HandOver()
 	m.HandOver()
 	wantInUse(t, bufs, int64(cap(b.data)))

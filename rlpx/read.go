@@ -46,26 +46,30 @@ type Msg struct {
 	Code     uint64
 	Payload  []byte // decompressed; valid until Release
 	WireSize int    // bytes of its frame on the wire, header and MACs included
+	Loan            // the payload's buffer
+}
 
+// A Loan is a buffer that its holder may give back. The zero value is none.
+type Loan struct {
 	lease *lease
 	gen   uint64
 }
 
-// Release gives the payload's buffer back. It is optional: without it the
-// collector takes the buffer, and InUse goes on counting it unless HandOver was
-// called. Any further Release, of this or any copy, does nothing.
-func (m Msg) Release() {
-	if m.lease != nil {
-		m.lease.release(m.gen)
+// Release gives the buffer back. It is optional: without it the collector takes
+// the buffer, and InUse goes on counting it unless HandOver was called. Any
+// further Release, of this or any copy, does nothing.
+func (l Loan) Release() {
+	if l.lease != nil {
+		l.lease.release(l.gen)
 	}
 }
 
-// HandOver takes the payload's buffer out of InUse: from now on it counts as its
-// holder's memory, no longer as the connection's, whether it is released or not.
-// It must not run at the same time as a Release of a copy.
-func (m Msg) HandOver() {
-	if m.lease != nil && m.lease.home != nil && m.lease.gen.Load() == m.gen {
-		m.lease.uncount()
+// HandOver takes the buffer out of InUse: from now on it counts as its holder's
+// memory, no longer as the connection's, whether it is released or not. It must
+// not run at the same time as a Release of a copy.
+func (l Loan) HandOver() {
+	if l.lease != nil && l.lease.home != nil && l.lease.gen.Load() == l.gen {
+		l.lease.uncount()
 	}
 }
 
