@@ -76,12 +76,12 @@ type outcome struct {
 type call struct {
 	service  *Service
 	protocol protocol
-	id       uint64 // set and read in the loop
+	id       uint64 // set and read with the engines
 	outcome  chan outcome
 	over     bool // the outcome was seen, or the call did not even begin
 }
 
-// begin starts a call with f, which runs in the loop and returns its id.
+// begin starts a call with f, which may call the engine and returns its id.
 func (s *Service) begin(ctx context.Context, p protocol, f func(now time.Time) uint64) *call {
 	c := &call{service: s, protocol: p, outcome: make(chan outcome, 1)}
 	if err := ctx.Err(); err != nil {
@@ -92,14 +92,10 @@ func (s *Service) begin(ctx context.Context, p protocol, f func(now time.Time) u
 		c.fail(ErrProtocol)
 		return c
 	}
-	select {
-	case s.do <- func(now time.Time) {
+	if !s.in(func(now time.Time) {
 		c.id = f(now)
 		s.calls[callKey{p, c.id}] = c.outcome
-	}:
-	case <-ctx.Done():
-		c.fail(ctx.Err())
-	case <-s.done:
+	}) {
 		c.fail(ErrClosed)
 	}
 	return c

@@ -11,53 +11,70 @@ import (
 // done together.
 const minWait = time.Millisecond
 
-// loop owns the engines: nobody else calls them while it runs.
-func (s *Service) loop() {
-	defer close(s.done)
-	defer close(s.sealed)
-	defer s.sockets.close()
+// in runs f where it may call the engines, and does what comes of it. It returns
+// false, without running f, if the Service has ended. F must not call in.
+func (s *Service) in(f func(now time.Time)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosing() {
+		return false
+	}
+	now := time.Now() // with the lock held, so that time never goes back for the engines
+	f(now)
+	s.flush()
+	s.setAlarm(now)
+	return true
+}
 
-	timer := time.NewTimer(0) // the first call of Advance starts the engines
-	defer timer.Stop()
+// look runs f where it may read the engines, whether the Service has ended or not.
+func (s *Service) look(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// clockLoop advances the engines whenever they want it.
+func (s *Service) clockLoop() {
+	defer s.timer.Stop()
 	for {
-		var b *batch
 		select {
-		case b = <-s.arrived:
-			if !s.receive(time.Now(), b) {
-				b = nil // the opener has it
-			}
-		case b = <-s.opened:
-			s.receiveOpened(time.Now(), b)
-		case f := <-s.do:
-			f(time.Now())
-		case <-timer.C:
-			s.advance(time.Now())
+		case <-s.timer.C:
+			s.in(func(now time.Time) {
+				s.alarm = time.Time{}
+				s.advance(now)
+			})
 		case <-s.closing:
 			return
-		}
-		s.flush()
-		if b != nil {
-			b.socket.free <- b // never full
-		}
-		if wake := s.wake(); !wake.IsZero() {
-			timer.Reset(max(time.Until(wake), minWait))
 		}
 	}
 }
 
-// receive hands the packets of a batch to the engines. It returns false if the
-// batch is with the opener now, because packets of discovery v4 in it are worth
+// setAlarm sets the timer to when an engine wants to advance. A timer that rings
+// before that is left alone: to set it for each packet would cost more than to find
+// nothing to do once, and packets that keep coming would put it off for ever.
+func (s *Service) setAlarm(now time.Time) {
+	wake := s.wake()
+	if wake.IsZero() {
+		return
+	}
+	wait := max(wake.Sub(now), minWait)
+	if at := now.Add(wait); s.alarm.IsZero() || at.Before(s.alarm) {
+		s.alarm = at
+		s.timer.Reset(wait)
+	}
+}
+
+// admit hands packets to the engines. It returns how many of discovery v4 are worth
 // opening.
-func (s *Service) receive(now time.Time, b *batch) bool {
-	wanted := false
-	for i := range b.packets[:b.n] {
-		p := &b.packets[i]
+func (s *Service) admit(now time.Time, packets []packet) (admitted int) {
+	for i := range packets {
+		p := &packets[i]
 		switch p.kind {
 		case kindV5:
 			s.v5.Receive(now, p.from, p.data)
 		case kindV4:
 			if s.v4.Admit(now, p.from, p.data) == nil {
-				wanted = true
+				admitted++
 			} else {
 				p.kind = kindNone // the engine counted it
 			}
@@ -67,17 +84,13 @@ func (s *Service) receive(now time.Time, b *batch) bool {
 			}
 		}
 	}
-	if wanted {
-		s.sealed <- b // never full
-	}
-	return !wanted
+	return admitted
 }
 
-// receiveOpened hands the packets of a batch that the opener opened to discovery
-// v4.
-func (s *Service) receiveOpened(now time.Time, b *batch) {
-	for i := range b.packets[:b.n] {
-		switch p := &b.packets[i]; {
+// receiveOpened hands the packets that were opened to discovery v4.
+func (s *Service) receiveOpened(now time.Time, packets []packet) {
+	for i := range packets {
+		switch p := &packets[i]; {
 		case p.kind != kindV4:
 		case p.v4 != nil:
 			s.v4.Receive(now, p.from, p.v4)

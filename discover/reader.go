@@ -29,7 +29,8 @@ const (
 	errorPause = 5 * time.Millisecond
 )
 
-// readLoop reads one socket until it is closed.
+// readLoop reads one socket until it is closed, and has the engines act on what
+// it reads.
 func (s *Service) readLoop(from *socket) {
 	var demux *discv5.Demux
 	if s.v5 != nil {
@@ -38,39 +39,31 @@ func (s *Service) readLoop(from *socket) {
 	var logged time.Time
 	row := 0 // errors in a row
 	for {
-		var b *batch
-		select {
-		case b = <-from.free:
-		case <-s.closing:
+		packets, err := from.read()
+		if err == nil {
+			row = 0
+			for i := range packets {
+				packets[i].sort(demux, s.v4 != nil)
+			}
+			s.receive(packets)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || s.isClosing() {
+			s.fail(err)
 			return
 		}
-		for {
-			err := from.read(b)
-			if err == nil {
-				break
-			}
-			if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || s.isClosing() {
-				s.fail(err)
-				return
-			}
-			// Whatever it was: a packet that does not fit its buffer, an ICMP
-			// message, no memory. Giving up would leave a node that looks alive
-			// and hears nothing.
-			row++
-			s.readErrors.Add(1)
-			if time.Since(logged) >= time.Second {
-				s.log.Warn("Cannot read packets", "err", err)
-				logged = time.Now()
-			}
-			if !s.rest(row, err) {
-				return
-			}
+		// Whatever it was: a packet that does not fit its buffer, an ICMP
+		// message, no memory. Giving up would leave a node that looks alive
+		// and hears nothing.
+		row++
+		s.readErrors.Add(1)
+		if time.Since(logged) >= time.Second {
+			s.log.Warn("Cannot read packets", "err", err)
+			logged = time.Now()
 		}
-		row = 0
-		for i := range b.packets[:b.n] {
-			b.packets[i].sort(demux, s.v4 != nil)
+		if !s.rest(row, err) {
+			return
 		}
-		s.arrived <- b // never full: it has room for all batches
 	}
 }
 
@@ -123,17 +116,19 @@ func (p *packet) sort(demux *discv5.Demux, v4 bool) {
 	}
 }
 
-// openLoop recovers the signatures of packets that were admitted, which is most of
-// what discovery v4 costs, so that nothing else waits for it. It is one goroutine
-// and its queue keeps the order, so packets of one source stay in theirs.
-func (s *Service) openLoop() {
-	for b := range s.sealed {
-		for i := range b.packets[:b.n] {
-			p := &b.packets[i]
-			if p.kind == kindV4 {
-				p.v4, p.drop = discv4.Open(p.data)
-			}
-		}
-		s.opened <- b // never full
+// receive has the engines act on packets. What discovery v4 admits is opened
+// without the lock: to recover a signature is most of what that protocol costs, and
+// nothing else has to wait for it.
+func (s *Service) receive(packets []packet) {
+	var admitted int
+	s.in(func(now time.Time) { admitted = s.admit(now, packets) })
+	if admitted == 0 {
+		return
 	}
+	for i := range packets {
+		if p := &packets[i]; p.kind == kindV4 {
+			p.v4, p.drop = discv4.Open(p.data)
+		}
+	}
+	s.in(func(now time.Time) { s.receiveOpened(now, packets) })
 }

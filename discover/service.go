@@ -2,8 +2,9 @@
 // answers other nodes, keeps tables of them and looks for more.
 //
 // A [Service] is the shell around the two protocols, which are engines that know
-// neither sockets nor clocks. One goroutine owns both engines. It takes packets,
-// calls and the passing of time, and does in one place what comes of them.
+// neither sockets nor clocks. One mutex guards both engines. Whoever has something
+// for them, the reader of the socket, a caller or the clock, takes it, and does in
+// one place what comes of that.
 // Several services in one process share nothing.
 //
 //	s, err := discover.Listen(discover.Config{PrivateKey: key, V5: true, Bootnodes: boot})
@@ -40,19 +41,15 @@ type Service struct {
 	log     *slog.Logger
 	sockets *sockets
 
-	// Owned by the loop while it runs. One of the engines may be nil.
-	v4          *discv4.Engine
+	mu          sync.Mutex     // guards the fields below; held by in and look only
+	v4          *discv4.Engine // one of the engines may be nil
 	v5          *discv5.Engine
 	calls       map[callKey]chan<- outcome
 	out         []outgoing
 	writeLogged time.Time
+	alarm       time.Time // when the timer rings; zero: it rang
 
-	// Ways of the batches. Each has room for all that exist.
-	arrived chan *batch // from the readers to the loop
-	sealed  chan *batch // to the opener; the loop closes it
-	opened  chan *batch // back to the loop
-
-	do    chan func(now time.Time) // runs in the loop
+	timer *time.Timer
 	talks *talkDesk
 	news  *newsDesk
 
@@ -60,9 +57,8 @@ type Service struct {
 
 	once    sync.Once
 	closing chan struct{} // closed when the end begins
-	done    chan struct{} // closed when the loop has ended
+	done    chan struct{} // closed when the sockets are
 	tasks   sync.WaitGroup
-	mu      sync.Mutex // guards the engines after the end of the loop
 }
 
 // Listen opens the socket, unless it is given one, and starts a Service. All that
@@ -102,7 +98,6 @@ func newService(cfg Config) (*Service, error) {
 		log:     cfg.Logger,
 		sockets: newSockets(cfg.Conn, cfg.Conn6),
 		calls:   make(map[callKey]chan<- outcome),
-		do:      make(chan func(time.Time)),
 		news:    newNewsDesk(),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -111,8 +106,6 @@ func newService(cfg Config) (*Service, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.talks = newTalkDesk(s)
-	all := batches * len(s.sockets.all)
-	s.arrived, s.sealed, s.opened = make(chan *batch, all), make(chan *batch, all), make(chan *batch, all)
 	if cfg.Self == nil {
 		self, err := ownRecord(cfg.PrivateKey, s.Addr())
 		if err != nil {
@@ -162,16 +155,13 @@ func newRand() *rand.Rand {
 	return rand.New(rand.NewChaCha8(seed))
 }
 
-// start starts the goroutines: one reader for each socket, the opener if there is
-// discovery v4, and the loop.
+// start starts the goroutines: one reader for each socket, and the clock.
 func (s *Service) start() {
+	s.timer = time.NewTimer(0) // the first call of Advance starts the engines
 	for _, socket := range s.sockets.all {
 		s.tasks.Go(func() { s.readLoop(socket) })
 	}
-	if s.v4 != nil {
-		s.tasks.Go(s.openLoop)
-	}
-	s.tasks.Go(s.loop)
+	s.tasks.Go(s.clockLoop)
 	for _, n := range s.cfg.Seeds[:min(len(s.cfg.Seeds), maxSeeds)] {
 		s.Add(n)
 	}
@@ -188,11 +178,14 @@ func (s *Service) Close() {
 // because a socket was closed behind its back.
 func (s *Service) Done() <-chan struct{} { return s.done }
 
-// shut begins the end, which is up to the loop.
+// shut brings about the end: the engines are not called any more, and the readers
+// and the clock return.
 func (s *Service) shut() {
 	s.once.Do(func() {
 		close(s.closing)
 		s.talks.stop()
+		s.sockets.close()
+		close(s.done)
 	})
 }
 
@@ -269,27 +262,4 @@ func (s *Service) Add(n *enode.Node) {
 			s.v5.Ping(now, n)
 		}
 	})
-}
-
-// in runs f in the loop and waits for its end. It returns false, without running
-// f, if the Service has ended.
-func (s *Service) in(f func(now time.Time)) bool {
-	ran := make(chan struct{})
-	select {
-	case s.do <- func(now time.Time) { defer close(ran); f(now) }:
-		<-ran
-		return true
-	case <-s.done:
-		return false
-	}
-}
-
-// look runs f where it may read the engines, whether the Service has ended or not.
-func (s *Service) look(f func()) {
-	if s.in(func(time.Time) { f() }) {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f()
 }

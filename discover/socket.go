@@ -21,30 +21,25 @@ const (
 	// batchSize is how many packets one system call reads or writes.
 	batchSize = 8
 
-	// busyGap is the time between packets below which they are read in batches: a
-	// system call costs a few µs, and at longer gaps there is only one to read.
-	busyGap = 50 * time.Microsecond
-
-	// batches is how many batches a socket has: one being filled, one being
-	// opened, one being acted on. When all are in use the system's own buffer is
-	// the queue, and it is bounded.
-	batches = 3
+	// noWait is the time below which a read did not wait: the packet was there, and
+	// there may be more.
+	noWait = 5 * time.Microsecond
 )
 
-// A socket is a UDP socket with its batches.
+// A socket is a UDP socket with memory for a batch of packets each way.
 type socket struct {
 	conn  net.PacketConn
 	plain plainConn // conn, or an adapter to it
 	many  manyConn  // nil where packets are read one by one
-	free  chan *batch
 
-	// Owned by the reader: when it got the last packet, and whether packets follow
-	// each other so closely that reading many at once is worth memory for their
-	// addresses.
-	last time.Time
-	busy bool
+	// Owned by the reader: memory for what it reads, and whether packets come faster
+	// than they are acted on, so that reading many at once is worth memory for
+	// their addresses.
+	packets []packet
+	in      []ipv4.Message
+	busy    bool
 
-	// Memory for a batch to be written. Owned by the loop.
+	// Memory for a batch to be written. Guarded by the mutex of the Service.
 	out   []ipv4.Message
 	addrs [batchSize]net.UDPAddr
 	ips   [batchSize][16]byte
@@ -62,15 +57,6 @@ type manyConn interface {
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
-// A batch is memory for packets on their way from a socket through the opener to
-// the engines and back.
-type batch struct {
-	socket  *socket
-	packets []packet
-	n       int // of packets, those in use
-	ms      []ipv4.Message
-}
-
 // A packet is what was received, and what became of it so far.
 type packet struct {
 	buffer []byte
@@ -82,7 +68,7 @@ type packet struct {
 }
 
 func newSocket(conn net.PacketConn) *socket {
-	s := &socket{conn: conn, free: make(chan *batch, batches)}
+	s := &socket{conn: conn}
 	if plain, ok := conn.(plainConn); ok {
 		s.plain = plain
 	} else {
@@ -102,57 +88,44 @@ func newSocket(conn net.PacketConn) *socket {
 			s.out[i].Addr = &s.addrs[i]
 		}
 	}
-	for range batches {
-		b := &batch{socket: s, packets: make([]packet, size)}
-		memory := make([]byte, size*bufferSize)
-		for i := range b.packets {
-			b.packets[i].buffer = memory[i*bufferSize : (i+1)*bufferSize]
+	s.packets = make([]packet, size)
+	memory := make([]byte, size*bufferSize)
+	for i := range s.packets {
+		s.packets[i].buffer = memory[i*bufferSize : (i+1)*bufferSize]
+	}
+	if s.many != nil {
+		s.in = make([]ipv4.Message, size)
+		for i := range s.in {
+			s.in[i].Buffers = [][]byte{s.packets[i].buffer}
 		}
-		if s.many != nil {
-			b.ms = make([]ipv4.Message, size)
-			for i := range b.ms {
-				b.ms[i].Buffers = [][]byte{b.packets[i].buffer}
-			}
-		}
-		s.free <- b
 	}
 	return s
 }
 
-// read waits for packets and fills b with those that are there.
-func (s *socket) read(b *batch) error {
-	b.n = 0
+// read waits for packets and returns those that are there. They are valid until
+// it is called again.
+func (s *socket) read() ([]packet, error) {
 	if s.many == nil || !s.busy {
-		p := &b.packets[0]
+		p := &s.packets[0]
+		began := time.Now()
 		n, from, err := s.plain.ReadFromUDPAddrPort(p.buffer)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.set(n, from)
-		b.n = 1
-		s.time()
-		return nil
+		s.busy = time.Since(began) < noWait
+		return s.packets[:1], nil
 	}
-	n, err := s.many.ReadBatch(b.ms, 0)
+	n, err := s.many.ReadBatch(s.in, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.time()
+	s.busy = n > 1
 	for i := range n {
-		from, _ := b.ms[i].Addr.(*net.UDPAddr)
-		b.packets[i].set(b.ms[i].N, from.AddrPort())
+		from, _ := s.in[i].Addr.(*net.UDPAddr)
+		s.packets[i].set(s.in[i].N, from.AddrPort())
 	}
-	b.n = n
-	return nil
-}
-
-// time notes that packets came.
-func (s *socket) time() {
-	if s.many != nil {
-		now := time.Now()
-		s.busy = now.Sub(s.last) < busyGap
-		s.last = now
-	}
+	return s.packets[:n], nil
 }
 
 func (p *packet) set(n int, from netip.AddrPort) {

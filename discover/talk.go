@@ -94,7 +94,7 @@ func (d *talkDesk) register(protocol string, h TalkHandler) {
 }
 
 // dispatch gives a request to its handler. It returns false if there is none or it
-// has too much to do. It is called in the loop, and never blocks.
+// has too much to do. It is called with the mutex of the Service, and never blocks.
 func (d *talkDesk) dispatch(t discv5.TalkRequest) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -84,6 +84,7 @@ var packages = []row{
 	{path: "examples/crawler", floor: faces, imports: []string{"enr", "enode", "discover"}},
 
 	{path: "internal/simnet", floor: beside},
+	{path: "internal/testclock", floor: beside},
 	{path: "internal/archtest", floor: beside},
 }
 

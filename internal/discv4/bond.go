@@ -1,6 +1,7 @@
 package discv4
 
 import (
+	"container/list"
 	"net/netip"
 	"time"
 
@@ -50,17 +51,16 @@ type bond struct {
 
 	expiration uint64 // of the last request sent to it
 
-	newer, older *bond // in the order of use
+	used *list.Element // in bonds.order
 }
 
 // bonds holds the bonds, bounded in number: the one not used for longest goes.
 type bonds struct {
-	most   int
-	all    map[place]*bond
-	hosts  map[uint64]int // bonds of each host
-	known  map[netip.AddrPort]int
-	newest *bond
-	oldest *bond
+	most  int
+	all   map[place]*bond
+	hosts map[uint64]int // bonds of each host
+	known map[netip.AddrPort]int
+	order list.List // of *bond, the one used last in front
 }
 
 // newBonds returns an empty store. It counts each bond in known, by endpoint.
@@ -78,7 +78,7 @@ func (s *bonds) get(now time.Duration, p place) *bond {
 		s.remove(b)
 		return nil
 	}
-	s.use(b)
+	s.order.MoveToFront(b.used)
 	return b
 }
 
@@ -93,13 +93,13 @@ func (s *bonds) prove(now time.Duration, p place) *bond {
 			return nil
 		}
 		if len(s.all) >= s.most {
-			s.remove(s.oldest)
+			s.remove(s.oldest())
 		}
 		b = &bond{place: p, ponged: never, quiet: never, told: never}
 		s.all[p] = b
 		s.hosts[host]++
 		s.known[p.at]++
-		s.link(b)
+		b.used = s.order.PushFront(b)
 	}
 	b.proved = now
 	return b
@@ -107,46 +107,24 @@ func (s *bonds) prove(now time.Duration, p place) *bond {
 
 // expire removes the bonds unused for so long that no proof can count.
 func (s *bonds) expire(now time.Duration) {
-	for s.oldest != nil && now-s.oldest.proved > bondLife {
-		s.remove(s.oldest)
+	for b := s.oldest(); b != nil && now-b.proved > bondLife; b = s.oldest() {
+		s.remove(b)
 	}
 }
 
-func (s *bonds) use(b *bond) {
-	if s.newest != b {
-		s.unlink(b)
-		s.link(b)
+// oldest returns the bond not used for longest, or nil if there is none.
+func (s *bonds) oldest() *bond {
+	if last := s.order.Back(); last != nil {
+		return last.Value.(*bond)
 	}
+	return nil
 }
 
 func (s *bonds) remove(b *bond) {
-	s.unlink(b)
+	s.order.Remove(b.used)
 	delete(s.all, b.place)
 	uncount(s.hosts, hostKey(b.place.at.Addr()))
 	uncount(s.known, b.place.at)
-}
-
-func (s *bonds) link(b *bond) {
-	b.newer, b.older = nil, s.newest
-	if s.newest != nil {
-		s.newest.newer = b
-	} else {
-		s.oldest = b
-	}
-	s.newest = b
-}
-
-func (s *bonds) unlink(b *bond) {
-	if b.newer != nil {
-		b.newer.older = b.older
-	} else {
-		s.newest = b.older
-	}
-	if b.older != nil {
-		b.older.newer = b.newer
-	} else {
-		s.oldest = b.newer
-	}
 }
 
 func uncount[K comparable](m map[K]int, k K) {

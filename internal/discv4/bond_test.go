@@ -145,7 +145,7 @@ func TestBondLimits(t *testing.T) {
 		t.Errorf("one host has %d bonds, loopback %d; want %d and %d", known[crowd], known[local], hostBonds, 2*hostBonds)
 	}
 	s.prove(bondLife+1, at(1))
-	if len(s.all) != 1 || len(s.hosts) != 1 || len(known) != 1 || s.newest != s.oldest {
+	if len(s.all) != 1 || len(s.hosts) != 1 || len(known) != 1 || s.order.Len() != 1 {
 		t.Errorf("12 hours later: %d bonds, %d hosts, %d endpoints", len(s.all), len(s.hosts), len(known))
 	}
 }

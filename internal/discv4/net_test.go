@@ -11,6 +11,7 @@ import (
 	"parley/enode"
 	"parley/enr"
 	"parley/internal/kad"
+	"parley/internal/testclock"
 )
 
 // A network is engines wired to each other in one loop. The same seed gives the
@@ -60,7 +61,7 @@ func newNetwork(t testing.TB, seed uint64, delay time.Duration) *network {
 	return &network{
 		t:     t,
 		rng:   rand.New(rand.NewPCG(seed, 1)),
-		now:   startTime(),
+		now:   testclock.Start(),
 		delay: delay,
 		at:    make(map[netip.AddrPort]*host),
 	}
@@ -110,7 +111,7 @@ func quiet(cfg *Config) {
 	cfg.Table = kad.Config{Fast: 100 * time.Hour, Slow: 100 * time.Hour, RefreshFast: 100 * time.Hour, RefreshSlow: 100 * time.Hour}
 }
 
-func (h *host) time() time.Time { return stepWall(h.net.now, h.step) }
+func (h *host) time() time.Time { return testclock.Step(h.net.now, h.step) }
 
 // flush takes what came out of the engine.
 func (h *host) flush() {

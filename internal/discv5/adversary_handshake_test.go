@@ -118,7 +118,7 @@ func TestG5(t *testing.T) {
 		s.join(now, h)
 	}
 	w.now = w.now.Add(2 * time.Second)
-	if n := len(h.sessions.all); n != 32 || h.sessions.strangers.n+h.sessions.proven.n != 32 {
+	if n := len(h.sessions.all); n != 32 || h.sessions.strangers.Len()+h.sessions.proven.Len() != 32 {
 		t.Errorf("%d sessions, want 32", n)
 	}
 	if h.sessions.all[place{peer.id, peer.addr}] == nil {

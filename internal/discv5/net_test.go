@@ -14,9 +14,10 @@ import (
 	"parley/enode"
 	"parley/enr"
 	"parley/internal/kad"
+	"parley/internal/testclock"
 )
 
-var epoch = startTime()
+var epoch = testclock.Start()
 
 // A world is a network of engines in memory, driven by one loop. The same seed
 // gives the same run.
@@ -123,7 +124,7 @@ func (w *world) addAt(addr netip.AddrPort, change ...func(*Config)) *host {
 }
 
 // time returns what the host's clock shows.
-func (h *host) time() time.Time { return stepWall(h.w.now, h.step) }
+func (h *host) time() time.Time { return testclock.Step(h.w.now, h.step) }
 
 // awake ends a sleep: what came meanwhile is read.
 func (w *world) awake(h *host) {

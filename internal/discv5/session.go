@@ -1,6 +1,7 @@
 package discv5
 
 import (
+	"container/list"
 	"crypto/cipher"
 	"encoding/binary"
 	"net/netip"
@@ -45,8 +46,8 @@ type session struct {
 	seen [replayWindow]uint64 // nonces read, digested
 	next int                  // where the next goes in seen
 
-	newer, older *session // in the list it belongs to
-	proven       bool     // in the list of those that answered us
+	used   *list.Element // in the list it belongs to
+	proven bool          // in the list of those that answered us
 }
 
 // open decrypts a message, appending to b. It tells whether the packet was read
@@ -87,8 +88,8 @@ func (n *nonce) digest() uint64 {
 type sessions struct {
 	limit     int
 	all       map[place]*session
-	strangers sessionList
-	proven    sessionList
+	strangers list.List // of *session, the one used last in front
+	proven    list.List
 }
 
 func newSessions(limit int) sessions {
@@ -96,11 +97,7 @@ func newSessions(limit int) sessions {
 }
 
 // touch notes that a session was used.
-func (c *sessions) touch(s *session) {
-	l := c.list(s)
-	l.remove(s)
-	l.push(s)
-}
+func (c *sessions) touch(s *session) { c.list(s).MoveToFront(s.used) }
 
 // install puts new keys into the session at a place, which is made if there is
 // none. It may drop another session.
@@ -111,15 +108,15 @@ func (c *sessions) install(at place, n *enode.Node, k keys) *session {
 		return s
 	}
 	if len(c.all) >= c.limit {
-		victim := c.strangers.oldest
+		victim := c.strangers.Back()
 		if victim == nil {
-			victim = c.proven.oldest
+			victim = c.proven.Back()
 		}
-		c.drop(victim)
+		c.drop(victim.Value.(*session))
 	}
 	s := &session{place: at, node: n, mask: maskOf(at.id), now: k}
 	c.all[at] = s
-	c.strangers.push(s)
+	s.used = c.strangers.PushFront(s)
 	return s
 }
 
@@ -129,60 +126,27 @@ func (c *sessions) prove(s *session) {
 	if s.proven || c.all[s.place] != s {
 		return
 	}
-	if c.proven.n >= max(c.limit*3/4, 1) {
-		old := c.proven.oldest
-		c.proven.remove(old)
-		old.proven = false
-		c.strangers.push(old)
+	if c.proven.Len() >= max(c.limit*3/4, 1) {
+		c.move(c.proven.Back().Value.(*session), false)
 	}
-	c.strangers.remove(s)
-	s.proven = true
-	c.proven.push(s)
+	c.move(s, true)
+}
+
+// move puts a session in front of the other list.
+func (c *sessions) move(s *session, proven bool) {
+	c.list(s).Remove(s.used)
+	s.proven = proven
+	s.used = c.list(s).PushFront(s)
 }
 
 func (c *sessions) drop(s *session) {
-	if s == nil {
-		return
-	}
-	c.list(s).remove(s)
+	c.list(s).Remove(s.used)
 	delete(c.all, s.place)
 }
 
-func (c *sessions) list(s *session) *sessionList {
+func (c *sessions) list(s *session) *list.List {
 	if s.proven {
 		return &c.proven
 	}
 	return &c.strangers
-}
-
-// A sessionList is ordered by last use.
-type sessionList struct {
-	newest, oldest *session
-	n              int
-}
-
-func (l *sessionList) push(s *session) {
-	s.older = l.newest
-	if l.newest != nil {
-		l.newest.newer = s
-	} else {
-		l.oldest = s
-	}
-	l.newest = s
-	l.n++
-}
-
-func (l *sessionList) remove(s *session) {
-	if s.newer != nil {
-		s.newer.older = s.older
-	} else {
-		l.newest = s.older
-	}
-	if s.older != nil {
-		s.older.newer = s.newer
-	} else {
-		l.oldest = s.newer
-	}
-	s.newer, s.older = nil, nil
-	l.n--
 }

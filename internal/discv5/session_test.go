@@ -1,6 +1,9 @@
 package discv5
 
-import "testing"
+import (
+	"container/list"
+	"testing"
+)
 
 // A handshake that the other side does not take leaves the session usable: who
 // goes on with the old keys is answered with them.
@@ -61,19 +64,15 @@ func TestSessionLimit(t *testing.T) {
 		if i%2 == 0 {
 			c.prove(s)
 		}
-		if c.proven.n+c.strangers.n != len(c.all) || len(c.all) > 8 || c.proven.n > 6 {
-			t.Fatalf("%d sessions: %d proven, %d strangers", len(c.all), c.proven.n, c.strangers.n)
+		if c.proven.Len()+c.strangers.Len() != len(c.all) || len(c.all) > 8 || c.proven.Len() > 6 {
+			t.Fatalf("%d sessions: %d proven, %d strangers", len(c.all), c.proven.Len(), c.strangers.Len())
 		}
-		for _, l := range []*sessionList{&c.proven, &c.strangers} {
-			n := 0
-			for s := l.newest; s != nil; s = s.older {
-				n++
-				if c.all[s.place] != s {
-					t.Fatal("a session in a list is not in the map")
+		for _, l := range []*list.List{&c.proven, &c.strangers} {
+			for e := l.Front(); e != nil; e = e.Next() {
+				s := e.Value.(*session)
+				if c.all[s.place] != s || s.used != e || c.list(s) != l {
+					t.Fatal("a session in a list is not in the map, or not where it says")
 				}
-			}
-			if n != l.n {
-				t.Fatalf("a list of %d sessions says it has %d", n, l.n)
 			}
 		}
 	}
@@ -86,8 +85,8 @@ func TestOneSession(t *testing.T) {
 	for i := range 3 {
 		s := c.install(place{id: randomID(w.rng)}, nil, newKeys([keySize]byte{}, [keySize]byte{}, uint64(i)))
 		c.prove(s)
-		if len(c.all) != 1 || c.proven.oldest != s || c.proven.n != 1 || c.strangers.n != 0 {
-			t.Fatalf("%d sessions, %d of them proven, %d not; want the last alone", len(c.all), c.proven.n, c.strangers.n)
+		if len(c.all) != 1 || c.proven.Back().Value != s || c.proven.Len() != 1 || c.strangers.Len() != 0 {
+			t.Fatalf("%d sessions, %d of them proven, %d not; want the last alone", len(c.all), c.proven.Len(), c.strangers.Len())
 		}
 	}
 }

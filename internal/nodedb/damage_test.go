@@ -413,7 +413,7 @@ func FuzzItem(f *testing.F) {
 	f.Add([]byte("name"), appendNumber(nil, "name", number{n: 1})[4:])
 	f.Fuzz(func(t *testing.T, key, rest []byte) {
 		value := append(binary.BigEndian.AppendUint32(nil, sum(key, rest)), rest...)
-		if id, it, err := parseItem(key, value); err == nil {
+		if id, it, err := new(shelf).parse(key, value); err == nil {
 			if !bytes.Equal(appendItem(nil, id, it), value) {
 				t.Errorf("%x is written differently", value)
 			}

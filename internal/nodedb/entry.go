@@ -118,20 +118,37 @@ func appendItem(b []byte, id enode.ID, it *item) []byte {
 	return b
 }
 
-// parseItem reads a value. The result shares no memory with it.
-func parseItem(key, value []byte) (enode.ID, *item, error) {
+// A shelf is where items are put when thousands of them are read at once: in
+// pieces of memory for many, because one of its own for each takes longer than reading it. A
+// piece is the collector's when none of its items is needed any more.
+type shelf struct {
+	items []item
+	bytes []byte
+}
+
+// item returns a new item whose self is a copy of text.
+func (s *shelf) item(text []byte) *item {
+	if len(s.items) == cap(s.items) {
+		s.items = make([]item, 0, 64)
+	}
+	if len(text) > cap(s.bytes)-len(s.bytes) {
+		s.bytes = make([]byte, 0, max(16<<10, len(text)))
+	}
+	s.items = append(s.items, item{})
+	from := len(s.bytes)
+	s.bytes = append(s.bytes, text...)
+	it := &s.items[len(s.items)-1]
+	it.self = s.bytes[from:len(s.bytes):len(s.bytes)]
+	return it
+}
+
+// parse reads a value. The result shares no memory with it.
+func (s *shelf) parse(key, value []byte) (enode.ID, *item, error) {
 	var id enode.ID
 	if len(key) != len(id) || len(value) < fixedLen || sum(key, value[4:]) != binary.BigEndian.Uint32(value) {
 		return id, nil, errEntry
 	}
 	copy(id[:], key)
-	it := &item{
-		proven: int64(binary.BigEndian.Uint64(value[4:])),
-		score:  binary.BigEndian.Uint16(value[12:]),
-		tcp:    binary.BigEndian.Uint16(value[14:]),
-		seq:    binary.BigEndian.Uint64(value[16:]),
-	}
-	it.stored = it.proven
 	port, n, rest := binary.BigEndian.Uint16(value[24:]), int(value[26]), value[fixedLen:]
 	if n > len(rest) || len(rest)-n > enr.SizeLimit || len(rest) == n {
 		return id, nil, errEntry
@@ -140,8 +157,13 @@ func parseItem(key, value []byte) (enode.ID, *item, error) {
 	if !ok {
 		return id, nil, errEntry
 	}
+	it := s.item(rest[n:])
+	it.proven = int64(binary.BigEndian.Uint64(value[4:]))
+	it.stored = it.proven
+	it.score = binary.BigEndian.Uint16(value[12:])
+	it.tcp = binary.BigEndian.Uint16(value[14:])
+	it.seq = binary.BigEndian.Uint64(value[16:])
 	it.endpoint = netip.AddrPortFrom(addr, port)
-	it.self = append([]byte(nil), rest[n:]...)
 	return id, it, nil
 }
 

@@ -217,7 +217,9 @@ func (db *DB) load(file *bbolt.DB) error {
 	if err := prepare(file); err != nil {
 		return err
 	}
-	items := make(map[enode.ID]*item)
+	var ids []enode.ID
+	var items []*item
+	var shelf shelf
 	seqs := make(map[string]number)
 	var notes map[string]note
 	skipped := 0
@@ -225,8 +227,8 @@ func (db *DB) load(file *bbolt.DB) error {
 		notes, skipped = loadNotes(tx)
 		c := tx.Bucket(nodesBucket).Cursor()
 		for k, v := c.First(); k != nil && len(items) < MaxNodes; k, v = c.Next() {
-			if id, it, err := parseItem(k, v); err == nil {
-				items[id] = it
+			if id, it, err := shelf.parse(k, v); err == nil {
+				ids, items = append(ids, id), append(items, it)
 			} else {
 				skipped++
 			}
@@ -253,7 +255,11 @@ func (db *DB) load(file *bbolt.DB) error {
 	for id := range db.items {
 		db.dirty[id] = struct{}{}
 	}
-	for id, it := range items {
+	if !again {
+		db.items = make(map[enode.ID]*item, len(items))
+	}
+	for i, it := range items {
+		id := ids[i]
 		if _, known := db.items[id]; !known && len(db.items) < MaxNodes {
 			db.items[id] = it
 			db.count(id, it.endpoint.Addr())

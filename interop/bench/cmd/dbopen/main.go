@@ -12,12 +12,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
 	"parley/enode"
 	"parley/enr"
 	"parley/internal/nodedb"
+	"parley/interop/bench/internal/cpu"
 
 	"github.com/ethereum/go-ethereum/crypto"
 	gethnode "github.com/ethereum/go-ethereum/p2p/enode"
@@ -43,7 +45,7 @@ func run(side string, n int) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "nodes")
-	var open func() (took time.Duration, err error)
+	var open func() (c cost, err error)
 	switch side {
 	case "geth":
 		open, err = theirs(path, n)
@@ -55,17 +57,29 @@ func run(side string, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	var list []time.Duration
+	var took, used []time.Duration
 	for range repeats {
-		took, err := open()
+		c, err := open()
 		if err != nil {
 			return err
 		}
-		list = append(list, took)
+		took, used = append(took, c.took), append(used, c.used)
 	}
-	slices.Sort(list)
-	fmt.Printf("dbopen: n=%d open=%v\n", n, list[repeats/2])
+	slices.Sort(took)
+	slices.Sort(used)
+	fmt.Printf("dbopen: n=%d open=%v cpu=%v\n", n, took[repeats/2], used[repeats/2])
 	return nil
+}
+
+// A cost is what it takes to open a database: by the clock, and on the processors.
+type cost struct{ took, used time.Duration }
+
+// costOf measures f, in a process that has no garbage to collect.
+func costOf(f func() error) (c cost, err error) {
+	runtime.GC()
+	began, before := time.Now(), cpu.Process()
+	err = f()
+	return cost{time.Since(began), cpu.Process() - before}, err
 }
 
 // addr returns the address of node i. Private ones are not limited by network.
@@ -73,7 +87,7 @@ func addr(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
-func theirs(path string, n int) (func() (time.Duration, error), error) {
+func theirs(path string, n int) (func() (cost, error), error) {
 	db, err := gethnode.OpenDB(path)
 	if err != nil {
 		return nil, err
@@ -99,19 +113,20 @@ func theirs(path string, n int) (func() (time.Duration, error), error) {
 		}
 	}
 	db.Close()
-	return func() (time.Duration, error) {
-		began := time.Now()
-		db, err := gethnode.OpenDB(path)
-		took := time.Since(began)
-		if err != nil {
-			return 0, err
+	return func() (cost, error) {
+		var db *gethnode.DB
+		c, err := costOf(func() (err error) {
+			db, err = gethnode.OpenDB(path)
+			return err
+		})
+		if err == nil {
+			db.Close()
 		}
-		db.Close()
-		return took, nil
+		return c, err
 	}, nil
 }
 
-func ours(path string, n int) (func() (time.Duration, error), error) {
+func ours(path string, n int) (func() (cost, error), error) {
 	db := nodedb.Open(path, nodedb.Options{})
 	for i := range n {
 		key, err := enode.GenerateKey()
@@ -131,13 +146,15 @@ func ours(path string, n int) (func() (time.Duration, error), error) {
 	if err := db.Close(); err != nil {
 		return nil, err
 	}
-	return func() (time.Duration, error) {
-		began := time.Now()
-		db := nodedb.Open(path, nodedb.Options{})
-		took := time.Since(began)
+	return func() (cost, error) {
+		var db *nodedb.DB
+		c, err := costOf(func() error {
+			db = nodedb.Open(path, nodedb.Options{})
+			return nil
+		})
 		if s := db.Status(); s.Nodes != n || s.Problem != nil {
-			return 0, errors.Join(fmt.Errorf("%d of %d nodes are there", s.Nodes, n), s.Problem)
+			return c, errors.Join(fmt.Errorf("%d of %d nodes are there", s.Nodes, n), s.Problem, err)
 		}
-		return took, db.Close()
+		return c, errors.Join(err, db.Close())
 	}, nil
 }

@@ -30,8 +30,13 @@ func readSocket(to target) (socketState, error) {
 	if err != nil {
 		return socketState{}, err
 	}
-	local := fmt.Sprintf("0100007F:%04X", to.addr.Port)
-	for line := range strings.Lines(string(text)) {
+	return findSocket(string(text), to.addr.Port)
+}
+
+// findSocket finds the socket at a port of 127.0.0.1 in the list.
+func findSocket(text string, port int) (socketState, error) {
+	local := fmt.Sprintf("0100007F:%04X", port)
+	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 13 || f[1] != local {
 			continue
