@@ -30,6 +30,7 @@ import (
 	"parley/internal/discv4"
 	"parley/internal/discv5"
 	"parley/internal/netaddr"
+	"parley/internal/reach"
 )
 
 // A Service takes part in discovery until it is closed. Its methods are safe for
@@ -46,6 +47,8 @@ type Service struct {
 	calls       map[callKey]chan<- outcome
 	out         []outgoing
 	writeLogged time.Time
+	holes       reach.Holes
+	cameLast    [2]time.Time // when a stranger was last told of, by IPv4 and IPv6
 
 	// Ways of the batches. Each has room for all that exist.
 	arrived chan *batch // from the readers to the loop

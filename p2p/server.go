@@ -22,6 +22,7 @@ import (
 	"parley/internal/netaddr"
 	"parley/internal/nodedb"
 	"parley/internal/peerset"
+	"parley/internal/reach"
 	"parley/nat"
 	"parley/rlpx"
 )
@@ -48,6 +49,7 @@ type Server struct {
 	local   *localnode.Local
 	peers   map[enode.ID]*Peer
 	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
+	reach   reach.Book
 
 	identifying int                   // candidates that are asked for their records
 	early       []func(*Server) error // what was asked for before Start, and meanwhile
@@ -409,6 +411,9 @@ func (s *Server) Self() *enode.Node {
 func (s *Server) NodeInfo() *NodeInfo {
 	info := &NodeInfo{Name: s.Config.withDefaults().Name, Protocols: make(map[string]any)}
 	self, addr := s.Self(), s.Addr()
+	s.mu.Lock()
+	info.P2P.Reachable = s.reachable(time.Now())
+	s.mu.Unlock()
 	if self == nil {
 		return info
 	}
@@ -452,6 +457,7 @@ func (s *Server) Stats() Stats {
 		Panics:       s.count.panics.Load(),
 		UnaskedPongs: s.count.unaskedPongs.Load(),
 		EventsLost:   s.events.lost(),
+		Reachable:    s.reachable(time.Now()),
 	}
 	if s.set == nil {
 		return st

@@ -116,11 +116,15 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	if err != nil {
 		return nil, l.fail(StepHandshake, err)
 	}
-	if err := exchangeHello(l, s.ourHello()); err != nil {
+	failed := exchangeHello(l, s.ourHello())
+	if l.proven {
+		s.noteAnswer(l)
+	}
+	if failed != nil {
 		if l.proven { // before that, who asked is told nothing
-			s.refuse(l, err)
+			s.refuse(l, failed)
 		}
-		return nil, err
+		return nil, failed
 	}
 	if err := s.admit(l); err != nil {
 		s.refuse(l, err)
