@@ -51,6 +51,9 @@ type Server struct {
 	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
 	reach   reach.Book
 
+	protocols []Protocol                 // that are offered; replaced, never written to
+	sources   map[Cap]context.CancelFunc // of protocols that are asked for candidates
+
 	identifying int                   // candidates that are asked for their records
 	early       []func(*Server) error // what was asked for before Start, and meanwhile
 
@@ -147,6 +150,7 @@ func (s *Server) Start() (err error) {
 	s.ctx, s.cancel = ctx, cancel
 	s.peers = make(map[enode.ID]*Peer)
 	s.pending = make(map[*stream]peerset.Ticket)
+	s.protocols, s.sources = cfg.Protocols, make(map[Cap]context.CancelFunc)
 	s.changed.L = &s.mu
 	s.memory.init()
 	s.set = peerset.New(local.ID(), limitsOf(&cfg), restrict, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
@@ -428,8 +432,9 @@ func (s *Server) NodeInfo() *NodeInfo {
 	if addr != nil {
 		info.ListenAddr = addr.String()
 	}
-	for i := range s.cfg.Protocols {
-		p := &s.cfg.Protocols[i]
+	protocols := s.offered()
+	for i := range protocols {
+		p := &protocols[i]
 		if _, ok := info.Protocols[p.Name]; ok {
 			continue // versions of one protocol tell the same
 		}

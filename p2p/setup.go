@@ -116,7 +116,8 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	if err != nil {
 		return nil, l.fail(StepHandshake, err)
 	}
-	failed := exchangeHello(l, s.ourHello())
+	protocols := s.offered() // what Hello says is what counts for this connection
+	failed := exchangeHello(l, s.ourHello(protocols))
 	if l.proven {
 		s.noteAnswer(l)
 	}
@@ -130,7 +131,7 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 		s.refuse(l, err)
 		return nil, err
 	}
-	run := match(s.cfg.Protocols, l.hello.Caps)
+	run := match(protocols, l.hello.Caps)
 	node := s.nodeOf(l)
 	if len(run) == 0 {
 		err := l.fail(StepHello, &replyError{DiscUselessPeer, fmt.Errorf("no shared capability: they have %v", l.hello.Caps)})
@@ -152,11 +153,11 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	return p, nil
 }
 
-// ourHello returns the payload of our Hello.
-func (s *Server) ourHello() *Hello {
+// ourHello returns the payload of our Hello that offers the given protocols.
+func (s *Server) ourHello(protocols []Protocol) *Hello {
 	h := &Hello{Version: baseVersion, Name: s.cfg.Name, PublicKey: s.cfg.PrivateKey.Public()}
-	for i := range s.cfg.Protocols {
-		h.Caps = append(h.Caps, s.cfg.Protocols[i].Cap())
+	for i := range protocols {
+		h.Caps = append(h.Caps, protocols[i].Cap())
 	}
 	slices.SortFunc(h.Caps, Cap.Compare) // the order in which people read them
 	return h
