@@ -299,6 +299,9 @@ func (s *Server) setupFailed(l *link, e *SetupError) {
 		l.conn.Close()
 	}
 	if s.noteFailed(l, e) {
+		if l.dest != nil {
+			s.noteUseless(l.dest.ID(), e)
+		}
 		s.log.Debug("Connection failed", "remote", e.Remote, "inbound", l.inbound(), "step", string(e.Step), "err", e.Err)
 	}
 }
@@ -353,6 +356,9 @@ func (s *Server) runPeer(p *Peer, replaced *Peer) {
 	why := p.serve()
 
 	s.removePeer(p, why)
+	if causeOf(why) == peerset.CauseUseless {
+		s.noteUseless(p.id, why)
+	}
 	drop := about
 	drop.Type, drop.Time = EventDrop, time.Now()
 	drop.Error, drop.Err, drop.Reason, drop.ByRemote = why.Error(), why, why.reason, why.byRemote
