@@ -1,10 +1,12 @@
 package discover
 
 import (
+	"net/netip"
 	"time"
 
 	"parley/internal/discv4"
 	"parley/internal/discv5"
+	"parley/internal/netaddr"
 )
 
 // minWait is the least time between now and a wake-up. What is due within it is
@@ -71,7 +73,9 @@ func (s *Service) admit(now time.Time, packets []packet) (admitted int) {
 		p := &packets[i]
 		switch p.kind {
 		case kindV5:
-			s.v5.Receive(now, p.from, p.data)
+			if s.v5.Receive(now, p.from, p.data) {
+				s.came(now, p.from)
+			}
 		case kindV4:
 			if s.v4.Admit(now, p.from, p.data) == nil {
 				admitted++
@@ -94,11 +98,30 @@ func (s *Service) receiveOpened(now time.Time, packets []packet) {
 		case p.kind != kindV4:
 		case p.v4 != nil:
 			s.v4.Receive(now, p.from, p.v4)
+			s.came(now, p.from)
 			p.v4 = nil
 		default:
 			s.v4.Refuse(p.drop)
 		}
 	}
+}
+
+// strangerEvery is how often the owner is told that a stranger came.
+const strangerEvery = time.Minute
+
+// came takes note of a packet for this node from somebody who was sent nothing. It
+// is called before the answer goes out.
+func (s *Service) came(now time.Time, from netip.AddrPort) {
+	addr := netaddr.Normalize(from.Addr())
+	family := 0
+	if addr.Is6() {
+		family = 1
+	}
+	if now.Sub(s.cameLast[family]) < strangerEvery || !s.holes.Stranger(now, addr) {
+		return
+	}
+	s.cameLast[family] = now
+	s.news.came(addr)
 }
 
 func (s *Service) advance(now time.Time) {
@@ -168,6 +191,12 @@ func (s *Service) flush() {
 
 // write sends packets through the socket of their family, in runs.
 func (s *Service) write(ps []outgoing) {
+	if len(ps) > 0 {
+		now := time.Now()
+		for i := range ps {
+			s.holes.Sent(now, ps[i].to.Addr())
+		}
+	}
 	for len(ps) > 0 {
 		to := s.sockets.of(ps[0].to.Addr())
 		n := 1

@@ -26,6 +26,12 @@ type News struct {
 	// Proven are nodes that proved their endpoint: what a database should keep.
 	Proven []*enode.Node
 
+	// Strangers are hosts with public addresses from which a packet for this node
+	// came, though this node had sent them nothing for 10 minutes: it came through no
+	// hole that a NAT keeps for answers. Of each family of addresses one a minute is
+	// told.
+	Strangers []netip.Addr
+
 	// Lost is how many were thrown away because nobody took them.
 	Lost int
 }
@@ -63,6 +69,19 @@ func (d *newsDesk) add(out4 discv4.Output, out5 discv5.Output) {
 	d.all.Proven = append(append(d.all.Proven, out4.Proven...), out5.Proven...)
 	d.all.Votes = newest(d.all.Votes, &d.all.Lost)
 	d.all.Proven = newest(d.all.Proven, &d.all.Lost)
+	d.ring()
+}
+
+// came adds a stranger.
+func (d *newsDesk) came(from netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all.Strangers = newest(append(d.all.Strangers, from), &d.all.Lost)
+	d.ring()
+}
+
+// ring says that there is something. Caller holds mu.
+func (d *newsDesk) ring() {
 	select {
 	case d.bell <- struct{}{}:
 	default:

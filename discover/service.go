@@ -31,6 +31,7 @@ import (
 	"parley/internal/discv4"
 	"parley/internal/discv5"
 	"parley/internal/netaddr"
+	"parley/internal/reach"
 )
 
 // A Service takes part in discovery until it is closed. Its methods are safe for
@@ -48,6 +49,8 @@ type Service struct {
 	out         []outgoing
 	writeLogged time.Time
 	alarm       time.Time // when the timer rings; zero: it rang
+	holes       reach.Holes
+	cameLast    [2]time.Time // when a stranger was last told of, by IPv4 and IPv6
 
 	timer *time.Timer
 	talks *talkDesk

@@ -55,7 +55,8 @@ type Config struct {
 	NetRestrict []netip.Prefix
 
 	// Protocols are the sub-protocols to run. At least one is needed for a peer
-	// to be of use; without one every connection ends as a useless peer.
+	// to be of use; without one every connection ends as a useless peer. At run time they are
+	// changed by [Server.AddProtocol] and [Server.RemoveProtocol].
 	Protocols []Protocol
 
 	// ListenAddr is the TCP address to accept connections on, such as ":30303".
@@ -183,19 +184,10 @@ func (c *Config) check() error {
 	seen := make(map[Cap]bool)
 	for i := range c.Protocols {
 		p := &c.Protocols[i]
-		switch {
-		case !validCapName(p.Name):
-			fail("Protocols[%d]: name %q is not 1 to 8 printable ASCII characters", i, p.Name)
-		case p.Length == 0:
-			fail("Protocols[%d]: %v has no message codes", i, p.Cap())
-		case p.Length > maxProtocolLength:
-			fail("Protocols[%d]: %v has %d message codes, at most %d", i, p.Cap(), p.Length, maxProtocolLength)
-		case p.Run == nil:
-			fail("Protocols[%d]: %v has no Run", i, p.Cap())
-		case seen[p.Cap()]:
+		if err := p.check(); err != nil {
+			fail("Protocols[%d]: %w", i, err)
+		} else if seen[p.Cap()] {
 			fail("Protocols[%d]: %v is listed twice", i, p.Cap())
-		case p.MaxMsgSize > MaxPayload:
-			fail("Protocols[%d]: %v: MaxMsgSize %d is above %d", i, p.Cap(), p.MaxMsgSize, MaxPayload)
 		}
 		seen[p.Cap()] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"parley/enode"
@@ -148,6 +149,7 @@ func (s *Server) permit(n *enode.Node, addrs []netip.Addr) ([]netip.Addr, error)
 
 func (s *Server) dialFailed(n *enode.Node, e *SetupError) {
 	if s.noteUndialed(n, e) {
+		s.noteUseless(n.ID(), e)
 		s.log.Debug("Dial failed", "node", n.ID(), "remote", e.Remote, "err", e.Err)
 	}
 }
@@ -164,4 +166,26 @@ func (s *Server) noteUndialed(n *enode.Node, e *SetupError) bool {
 	}
 	s.set.Note(n.ID(), Verdict{Time: time.Now(), Gate: gateOf(e), Remote: e.Remote, Err: e.Err})
 	return true
+}
+
+// noteUseless lowers the score that a node has in the database, if err says that it did
+// not answer or was of no use. One that is full, or that was refused here, is as good as
+// before, and one to which this host has no way may be.
+func (s *Server) noteUseless(id enode.ID, err error) {
+	switch causeOf(err) {
+	case peerset.CauseUnreachable, peerset.CauseDropped, peerset.CauseUseless:
+		if !noWay(err) {
+			s.db.Failed(time.Now(), id)
+		}
+	}
+}
+
+// noWay reports whether a dial failed because this host has no way to the networks of
+// the node, all of them if there were several.
+func noWay(err error) bool {
+	if several, ok := errors.AsType[unreached](err); ok {
+		return !slices.ContainsFunc(several, func(e endpointError) bool { return !noWay(e.err) })
+	}
+	const wsaeNetUnreach = syscall.Errno(10051) // Windows
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ENETDOWN) || errors.Is(err, wsaeNetUnreach)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
@@ -227,7 +228,9 @@ func (s *Server) followDiscovery() {
 				s.db.Proven(now, n, ep)
 			}
 		}
+		answered := make([]netip.Addr, 0, len(news.Votes))
 		for _, v := range news.Votes {
+			answered = append(answered, v.From)
 			err := s.changeLocal(func(l *localnode.Local) error {
 				changed, err := l.Vote(now, v.From, v.Endpoint)
 				if changed {
@@ -239,5 +242,6 @@ func (s *Server) followDiscovery() {
 				s.log.Error("Cannot change the own record", "err", err)
 			}
 		}
+		s.noteReach(now, answered, news.Strangers)
 	}
 }

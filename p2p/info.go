@@ -32,6 +32,9 @@ type NodeInfo struct {
 	} `json:"ports"`
 	ListenAddr string         `json:"listenAddr"`
 	Protocols  map[string]any `json:"protocols"` // by name, what Protocol.NodeInfo gives, or "unknown"
+	P2P        struct {
+		Reachable Reachable `json:"reachable"`
+	} `json:"p2p"` // not in other programs' admin_nodeInfo
 }
 
 // A Funnel counts how far the nodes of a source got: Offered, Refused (by gate),
@@ -57,4 +60,5 @@ type Stats struct {
 	Panics                 uint64            // in Protocol.Run
 	UnaskedPongs           uint64
 	EventsLost             uint64
+	Reachable              Reachable // as of now
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"parley/internal/reach"
 )
 
 const (
@@ -72,6 +74,7 @@ func (s *Server) letIn(l *link) (time.Duration, Gate, error) {
 	if !s.running() {
 		return 0, GateQuota, ErrStopped
 	}
+	s.came(time.Now(), reach.TCP, remote.Addr(), addrPort(l.fd.LocalAddr()).Addr()) // refused or not
 	entry, gate, err := s.set.Accept(time.Now(), remote, policy)
 	if err != nil {
 		return 0, gate, err

@@ -42,7 +42,8 @@ type Protocol struct {
 	PeerInfo func(id enode.ID) any
 
 	// DialCandidates (optional) yields nodes that are likely to speak the
-	// protocol. It is pulled only while the Server wants more peers.
+	// protocol. It is pulled only while the Server wants more peers, until Stop or
+	// RemoveProtocol end its context.
 	DialCandidates Source
 
 	// Attributes (optional) are entries for the local node's record.
@@ -61,6 +62,23 @@ type Protocol struct {
 
 // Cap returns the protocol's capability.
 func (p *Protocol) Cap() Cap { return Cap{Name: p.Name, Version: p.Version} }
+
+// check reports what is wrong with the protocol by itself.
+func (p *Protocol) check() error {
+	switch {
+	case !validCapName(p.Name):
+		return fmt.Errorf("name %q is not 1 to 8 printable ASCII characters", p.Name)
+	case p.Length == 0:
+		return fmt.Errorf("%v has no message codes", p.Cap())
+	case p.Length > maxProtocolLength:
+		return fmt.Errorf("%v has %d message codes, at most %d", p.Cap(), p.Length, maxProtocolLength)
+	case p.Run == nil:
+		return fmt.Errorf("%v has no Run", p.Cap())
+	case p.MaxMsgSize > MaxPayload:
+		return fmt.Errorf("%v: MaxMsgSize %d is above %d", p.Cap(), p.MaxMsgSize, MaxPayload)
+	}
+	return nil
+}
 
 // A Source yields candidate nodes until ctx ends or it has no more. It may
 // block while it searches.

@@ -22,6 +22,7 @@ import (
 	"parley/internal/netaddr"
 	"parley/internal/nodedb"
 	"parley/internal/peerset"
+	"parley/internal/reach"
 	"parley/nat"
 	"parley/rlpx"
 )
@@ -48,6 +49,10 @@ type Server struct {
 	local   *localnode.Local
 	peers   map[enode.ID]*Peer
 	pending map[*stream]peerset.Ticket // connections without a peer, to be closed by Stop
+	reach   reach.Book
+
+	protocols []Protocol                 // that are offered; replaced, never written to
+	sources   map[Cap]context.CancelFunc // of protocols that are asked for candidates
 
 	identifying int                   // candidates that are asked for their records
 	early       []func(*Server) error // what was asked for before Start, and meanwhile
@@ -146,6 +151,7 @@ func (s *Server) Start() (err error) {
 	s.ctx, s.cancel = ctx, cancel
 	s.peers = make(map[enode.ID]*Peer)
 	s.pending = make(map[*stream]peerset.Ticket)
+	s.protocols, s.sources = cfg.Protocols, make(map[Cap]context.CancelFunc)
 	s.changed.L = &s.mu
 	s.memory.init()
 	s.spreader.init(&s.tasks)
@@ -411,6 +417,9 @@ func (s *Server) Self() *enode.Node {
 func (s *Server) NodeInfo() *NodeInfo {
 	info := &NodeInfo{Name: s.Config.withDefaults().Name, Protocols: make(map[string]any)}
 	self, addr := s.Self(), s.Addr()
+	s.mu.Lock()
+	info.P2P.Reachable = s.reachable(time.Now())
+	s.mu.Unlock()
 	if self == nil {
 		return info
 	}
@@ -425,8 +434,9 @@ func (s *Server) NodeInfo() *NodeInfo {
 	if addr != nil {
 		info.ListenAddr = addr.String()
 	}
-	for i := range s.cfg.Protocols {
-		p := &s.cfg.Protocols[i]
+	protocols := s.offered()
+	for i := range protocols {
+		p := &protocols[i]
 		if _, ok := info.Protocols[p.Name]; ok {
 			continue // versions of one protocol tell the same
 		}
@@ -454,6 +464,7 @@ func (s *Server) Stats() Stats {
 		Panics:       s.count.panics.Load(),
 		UnaskedPongs: s.count.unaskedPongs.Load(),
 		EventsLost:   s.events.lost(),
+		Reachable:    s.reachable(time.Now()),
 	}
 	if s.set == nil {
 		return st

@@ -116,17 +116,22 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	if err != nil {
 		return nil, l.fail(StepHandshake, err)
 	}
-	if err := exchangeHello(l, s.ourHello()); err != nil {
+	protocols := s.offered() // what Hello says is what counts for this connection
+	failed := exchangeHello(l, s.ourHello(protocols))
+	if l.proven {
+		s.noteAnswer(l)
+	}
+	if failed != nil {
 		if l.proven { // before that, who asked is told nothing
-			s.refuse(l, err)
+			s.refuse(l, failed)
 		}
-		return nil, err
+		return nil, failed
 	}
 	if err := s.admit(l); err != nil {
 		s.refuse(l, err)
 		return nil, err
 	}
-	run := match(s.cfg.Protocols, l.hello.Caps)
+	run := match(protocols, l.hello.Caps)
 	node := s.nodeOf(l)
 	if len(run) == 0 {
 		err := l.fail(StepHello, &replyError{DiscUselessPeer, fmt.Errorf("no shared capability: they have %v", l.hello.Caps)})
@@ -148,11 +153,11 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	return p, nil
 }
 
-// ourHello returns the payload of our Hello.
-func (s *Server) ourHello() *Hello {
+// ourHello returns the payload of our Hello that offers the given protocols.
+func (s *Server) ourHello(protocols []Protocol) *Hello {
 	h := &Hello{Version: baseVersion, Name: s.cfg.Name, PublicKey: s.cfg.PrivateKey.Public()}
-	for i := range s.cfg.Protocols {
-		h.Caps = append(h.Caps, s.cfg.Protocols[i].Cap())
+	for i := range protocols {
+		h.Caps = append(h.Caps, protocols[i].Cap())
 	}
 	slices.SortFunc(h.Caps, Cap.Compare) // the order in which people read them
 	return h
@@ -294,6 +299,9 @@ func (s *Server) setupFailed(l *link, e *SetupError) {
 		l.conn.Close()
 	}
 	if s.noteFailed(l, e) {
+		if l.dest != nil {
+			s.noteUseless(l.dest.ID(), e)
+		}
 		s.log.Debug("Connection failed", "remote", e.Remote, "inbound", l.inbound(), "step", string(e.Step), "err", e.Err)
 	}
 }
@@ -348,6 +356,9 @@ func (s *Server) startPeer(p *Peer, replaced *Peer) {
 // dropPeer takes a peer out whose goroutines have ended.
 func (s *Server) dropPeer(p *Peer, why *endError) {
 	s.removePeer(p, why)
+	if causeOf(why) == peerset.CauseUseless {
+		s.noteUseless(p.id, why)
+	}
 	e := p.event(EventDrop)
 	e.Error, e.Err, e.Reason, e.ByRemote = why.Error(), why, why.reason, why.byRemote
 	s.events.emit(e)

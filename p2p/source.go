@@ -26,21 +26,20 @@ const (
 // goroutine of its own, so that a slow one starves nobody; all of them rest while
 // no more peers are wanted.
 func (s *Server) startSources() {
-	all := s.cfg.Protocols
-	for i := range all {
-		if p := &all[i]; p.DialCandidates != nil {
-			s.tasks.Go(func() { s.pull(peerset.ProtocolSource(p.Name), p.DialCandidates, all[i:i+1]) })
-		}
+	s.mu.Lock()
+	for i := range s.protocols {
+		s.askSource(&s.protocols[i])
 	}
-	s.tasks.Go(func() { s.pullOnce(peerset.SourceDB, s.remembered, all) })
+	s.mu.Unlock()
+	s.tasks.Go(func() { s.pullOnce(s.ctx, peerset.SourceDB, s.remembered, s.offered) })
 	if s.dns != nil {
-		s.tasks.Go(func() { s.pull(peerset.SourceDNS, s.dns.Nodes, all) })
+		s.tasks.Go(func() { s.pull(s.ctx, peerset.SourceDNS, s.dns.Nodes, s.offered) })
 	}
 	if s.disc != nil && s.cfg.DiscoveryV4 {
-		s.tasks.Go(func() { s.pull(peerset.SourceV4, s.disc.NodesV4, all) })
+		s.tasks.Go(func() { s.pull(s.ctx, peerset.SourceV4, s.disc.NodesV4, s.offered) })
 	}
 	if s.disc != nil && s.cfg.DiscoveryV5 {
-		s.tasks.Go(func() { s.pull(peerset.SourceV5, s.disc.NodesV5, all) })
+		s.tasks.Go(func() { s.pull(s.ctx, peerset.SourceV5, s.disc.NodesV5, s.offered) })
 	}
 }
 
@@ -86,30 +85,30 @@ func (s *Server) remembered(context.Context) iter.Seq[*enode.Node] {
 
 // pull takes candidates from a source while they are of use, each of which one of
 // the given protocols must accept. Without demand for peers the source is not
-// asked.
-func (s *Server) pull(name peerset.Source, source Source, protocols []Protocol) {
-	for s.pullOnce(name, source, protocols) {
+// asked. It ends with ctx, which Stop ends too.
+func (s *Server) pull(ctx context.Context, name peerset.Source, source Source, protocols func() []Protocol) {
+	for s.pullOnce(ctx, name, source, protocols) {
 		select {
 		case <-time.After(sourcePause):
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 		}
 	}
 }
 
-// pullOnce is pull until the source has no more. It returns false on Stop.
-func (s *Server) pullOnce(name peerset.Source, source Source, protocols []Protocol) bool {
-	if !s.waitForDemand(name) {
+// pullOnce is pull until the source has no more. It returns false when ctx has ended.
+func (s *Server) pullOnce(ctx context.Context, name peerset.Source, source Source, protocols func() []Protocol) bool {
+	if !s.waitForDemand(ctx, name) {
 		return false
 	}
-	for n := range source(s.ctx) {
-		switch {
-		case n == nil:
-		case n.Record() == nil && s.disc != nil && filters(protocols):
-			s.identify(name, protocols, n)
+	for n := range source(ctx) {
+		switch of := protocols(); {
+		case n == nil || ctx.Err() != nil:
+		case n.Record() == nil && s.disc != nil && filters(of):
+			s.identify(ctx, name, of, n)
 		default:
-			s.offer(name, protocols, n)
+			s.offer(ctx, name, of, n)
 		}
-		if !s.waitForDemand(name) {
+		if !s.waitForDemand(ctx, name) {
 			return false
 		}
 	}
@@ -117,35 +116,39 @@ func (s *Server) pullOnce(name peerset.Source, source Source, protocols []Protoc
 }
 
 // waitForDemand blocks until the peer set wants candidates of a source and not too
-// many are being identified. It returns false on Stop.
-func (s *Server) waitForDemand(name peerset.Source) bool {
+// many are being identified. It returns false when ctx has ended.
+func (s *Server) waitForDemand(ctx context.Context, name peerset.Source) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.running() && (s.set.Wanted(time.Now(), name) == 0 || s.identifying >= maxRecordRequests) {
+	for s.asking(ctx) && (s.set.Wanted(time.Now(), name) == 0 || s.identifying >= maxRecordRequests) {
 		s.changed.Wait()
 	}
-	return s.running()
+	return s.asking(ctx)
 }
+
+// asking reports whether a source that is asked until ctx ends still is. Caller holds
+// mu.
+func (s *Server) asking(ctx context.Context) bool { return s.running() && ctx.Err() == nil }
 
 // identify asks a node for its record, by which the protocols tell whether they have
 // a use for it, and then offers it. Nodes found by discovery v4 come without one.
 // One that does not send it is offered as it is: some never do.
-func (s *Server) identify(name peerset.Source, protocols []Protocol, n *enode.Node) {
+func (s *Server) identify(ctx context.Context, name peerset.Source, protocols []Protocol, n *enode.Node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.running() || !s.set.Offerable(time.Now(), n.ID()) {
+	if !s.asking(ctx) || !s.set.Offerable(time.Now(), n.ID()) {
 		return
 	}
 	s.identifying++
 	s.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, recordTimeout)
+		wait, cancel := context.WithTimeout(ctx, recordTimeout)
 		defer cancel()
-		if found, err := s.disc.RequestENR(ctx, n); err == nil {
+		if found, err := s.disc.RequestENR(wait, n); err == nil {
 			if _, ok := found.TCPEndpoint(); ok {
 				n = found
 			}
 		}
-		s.offer(name, protocols, n)
+		s.offer(ctx, name, protocols, n)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.identifying--
@@ -155,14 +158,14 @@ func (s *Server) identify(name peerset.Source, protocols []Protocol, n *enode.No
 
 // offer hands a candidate to the peer set. The filters and the policy are the user's
 // code and run before the lock.
-func (s *Server) offer(name peerset.Source, protocols []Protocol, n *enode.Node) {
+func (s *Server) offer(ctx context.Context, name peerset.Source, protocols []Protocol, n *enode.Node) {
 	c := peerset.Candidate{Node: n, Source: name, Filtered: filter(protocols, n)}
 	if c.Filtered == nil {
 		c.Policy = s.opinion(Question{Ask: AskOffer, ID: n.ID(), Node: n, Source: string(name)})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.set.Offer(time.Now(), c) == nil {
+	if s.asking(ctx) && s.set.Offer(time.Now(), c) == nil {
 		s.changed.Broadcast()
 	}
 }

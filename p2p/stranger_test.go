@@ -180,8 +180,8 @@ func TestA4ConnectionsFromOneNetwork(t *testing.T) {
 	}
 }
 
-// A4: one address gets 8 peers at most, one /24 16.
-func TestA4PeersFromOneNetwork(t *testing.T) {
+// A4, A5: one address gets 8 peers at most, one /24 16; so do one IPv6 /64 and one /48.
+func TestA4A5PeersFromOneNetwork(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		from func(i int) netip.Addr
@@ -189,6 +189,8 @@ func TestA4PeersFromOneNetwork(t *testing.T) {
 	}{
 		{"one address", func(int) netip.Addr { return netip.MustParseAddr("80.1.1.1") }, 8},
 		{"one /24", func(i int) netip.Addr { return netip.AddrFrom4([4]byte{80, 1, 1, byte(i)}) }, 16},
+		{"one /64", func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x26, 6, 15: byte(i)}) }, 8},
+		{"one /48", func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x26, 6, 7: byte(i), 15: 1}) }, 16},
 	} {
 		inWorld(t, func(w *world) {
 			s := w.serverAt(1, netip.MustParseAddr("81.1.1.1"), func(c *Config) { c.MaxPeers = 200 })

@@ -113,6 +113,7 @@ func TestMethods(t *testing.T) {
 	info := p2p.NodeInfo{ID: nodeID, Name: "Parley/v0", Enode: nodeURL, ENR: "enr:-x", IP: "1.2.3.4", ListenAddr: "[::]:30303",
 		Protocols: map[string]any{"eth": map[string]any{"network": 1}}}
 	info.Ports.Discovery, info.Ports.Listener = 30303, 30303
+	info.P2P.Reachable = p2p.Reachable{TCP4: p2p.ReachYes, TCP6: p2p.ReachUnknown, UDP4: p2p.ReachNo, UDP6: p2p.ReachUnknown}
 
 	empty := func() *fake { return &fake{} }
 	tests := []struct {
@@ -125,7 +126,8 @@ func TestMethods(t *testing.T) {
 			`"network":{"localAddress":"10.0.0.5:51522","remoteAddress":"1.2.3.4:30303","inbound":false,"trusted":false,"static":true},` +
 			`"protocols":{"eth":{"version":69},"snap":"unknown"}}]`},
 		{"admin_nodeInfo", `[]`, &fake{info: info}, `"result":{"id":"` + nodeID + `","name":"Parley/v0","enode":"` + nodeURL + `","enr":"enr:-x","ip":"1.2.3.4",` +
-			`"ports":{"discovery":30303,"listener":30303},"listenAddr":"[::]:30303","protocols":{"eth":{"network":1}}}`},
+			`"ports":{"discovery":30303,"listener":30303},"listenAddr":"[::]:30303","protocols":{"eth":{"network":1}},` +
+			`"p2p":{"reachable":{"tcp4":"yes","tcp6":"unknown","udp4":"no","udp6":"unknown"}}}`},
 		{"admin_datadir", `[]`, empty(), `"result":"/data"`},
 		{"net_version", `[]`, empty(), `"result":"7"`},
 		{"net_peerCount", `[]`, empty(), `"result":"0x0"`},
@@ -139,10 +141,11 @@ func TestMethods(t *testing.T) {
 		{"admin_addPeer", `["enode://zz"]`, empty(), `"error":{"code":-32000,"message":"invalid enode: enode: parse: `},
 		{"admin_addPeer", `[]`, empty(), `"error":{"code":-32602,"message":"invalid params: got 0, want 1"}`},
 		{"admin_addPeer", `["` + nodeURL + `"]`, &fake{fail: errors.New("p2p: no room")}, `"error":{"code":-32000,"message":"p2p: no room"}`},
-		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3},
+		{"p2p_stats", `[]`, &fake{stats: p2p.Stats{Peers: 2, Inbound: 1, Dialed: 1, Reachable: info.P2P.Reachable, Refused: map[p2p.Gate]uint64{p2p.GateDial: 3},
 			Sources: map[string]p2p.Funnel{"discv4": {Offered: 9, Refused: map[p2p.Gate]uint64{p2p.GateRelay: 4}, Dialed: 5, Connected: 3, Hello: 2, Peer: 1}}}},
 			`"result":{"peers":2,"inbound":1,"dialed":1,"pendingIn":0,"pendingOut":0,"buffered":0,"bytesIn":0,"bytesOut":0,"accepted":0,"served":0,` +
-				`"dials":0,"dialsOk":0,"refused":{"dial":3},"sources":{"discv4":{"offered":9,"refused":{"relay":4},"dialed":5,"connected":3,"hello":2,"peer":1}},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0}`},
+				`"dials":0,"dialsOk":0,"refused":{"dial":3},"sources":{"discv4":{"offered":9,"refused":{"relay":4},"dialed":5,"connected":3,"hello":2,"peer":1}},"preEip8":0,"panics":0,"unaskedPongs":0,"eventsLost":0,` +
+				`"reachable":{"tcp4":"yes","tcp6":"unknown","udp4":"no","udp6":"unknown"}}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method, func(t *testing.T) {

@@ -25,6 +25,7 @@ type Stats struct {
 	Panics       uint64            `json:"panics"`
 	UnaskedPongs uint64            `json:"unaskedPongs"`
 	EventsLost   uint64            `json:"eventsLost"`
+	Reachable    p2p.Reachable     `json:"reachable"` // whether strangers get through, now
 	Eth          *EthStats         `json:"eth,omitempty"`
 }
 
@@ -71,6 +72,7 @@ func NewStats(s p2p.Stats) *Stats {
 		Accepted: s.Accepted, Served: s.Served, Dials: s.Dials, DialsOK: s.DialsOK,
 		Refused: byName(s.Refused), Sources: sources, PreEIP8: s.PreEIP8, Panics: s.Panics,
 		UnaskedPongs: s.UnaskedPongs, EventsLost: s.EventsLost,
+		Reachable: s.Reachable,
 	}
 }
 

@@ -65,7 +65,7 @@ type Answer struct {
 // Examine makes all checks, in the order in which a connection depends on them.
 func Examine(f *Facts) []Check {
 	checks := []Check{
-		checkClock(f), checkSockets(f), checkNAT(f),
+		checkClock(f), checkSockets(f), checkNAT(f), checkReachable(f),
 		checkBootnodes(f), checkDNS(f),
 		checkNetRestrict(f), checkBans(f), checkStatic(f), checkProtocol(f),
 	}

@@ -11,6 +11,7 @@ import (
 	"parley/daemon/sntp"
 	"parley/dnsdisc"
 	"parley/enode"
+	"parley/p2p"
 )
 
 const (
@@ -90,6 +91,18 @@ func TestExamine(t *testing.T) {
 		{"loopback by mistake", func(f *Facts) { f.Info.Enode = nodeURL + "127.0.0.1:30303" }, "nat", Warn, "(loopback)", "forward"},
 		{"loopback as meant", func(f *Facts) { f.Info.Enode, f.Setup.Listen = nodeURL+"127.0.0.1:30303", "127.0.0.1:30303" }, "nat", OK, "(loopback)", ""},
 		{"no address", func(f *Facts) { f.Info.Enode = strings.TrimSuffix(nodeURL, "@") }, "nat", Warn, "no address yet", "Others tell"},
+
+		{"yes", func(f *Facts) { f.Info.P2P.Reachable = p2p.Reachable{TCP4: p2p.ReachYes, UDP4: p2p.ReachYes} },
+			"reachable", OK, "tcp4 yes  tcp6 unknown  udp4 yes  udp6 unknown", ""},
+		{"not known", func(*Facts) {}, "reachable", Skip, "udp6 unknown: nobody from a public address", ""},
+		{"no", func(f *Facts) { f.Info.P2P.Reachable = p2p.Reachable{TCP4: p2p.ReachNo, UDP4: p2p.ReachNo} },
+			"reachable", Warn, "tcp4 no  tcp6 unknown  udp4 no", "forward TCP port 30303 and UDP port 30303 on the gateway"},
+		{"IPv6 is shut", func(f *Facts) { f.Info.P2P.Reachable = p2p.Reachable{TCP4: p2p.ReachYes, TCP6: p2p.ReachNo} },
+			"reachable", Warn, "tcp4 yes  tcp6 no", "let TCP port 30303 through the firewalls"},
+		{"no discovery", func(f *Facts) {
+			f.Setup.Discovery, f.Info.P2P.Reachable = nil, p2p.Reachable{TCP4: p2p.ReachYes, UDP4: p2p.ReachNo}
+		}, "reachable", OK, "tcp4 yes  tcp6 unknown", ""},
+		{"deaf", func(f *Facts) { f.Setup.Listen, f.Setup.Discovery = "", nil }, "reachable", Skip, "does not listen", ""},
 
 		{"some answer", bootnodes(t, Answer{Pong: discovery.Pong{Protocol: "discv4", Millis: 4}}, Answer{Pong: discovery.Pong{Protocol: "discv5", Millis: 51}}, Answer{Err: lost}),
 			"bootnodes", Warn, "2/3 answer (discv4 4.0 ms, discv5 51 ms); a448f24c6d18e575: connection refused", "through those"},

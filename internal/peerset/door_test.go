@@ -160,16 +160,70 @@ func TestAcceptRestricted(t *testing.T) {
 	}
 }
 
-func BenchmarkAccept(b *testing.B) {
-	s := newSet(Limits{Peers: 100, Dialed: 10, Pending: 50})
-	now := at
-	i := 0
-	for b.Loop() {
-		i++
-		now = now.Add(time.Microsecond)
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(60 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)}), 1)
-		if e, _, err := s.Accept(now, addr, Opinion{}); err == nil {
-			s.Leave(e.Ticket)
+// crowds are ways to come from many IPv6 addresses: of one /64, of /64s of one /48, and
+// of networks of their own.
+var crowds = []struct {
+	name string
+	addr func(i int) netip.Addr
+}{
+	{"64", func(i int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x26, 6, 12: byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
+	}},
+	{"48", func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x26, 6, 6: byte(i >> 8), byte(i)}) }},
+	{"all", func(i int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x26, 6, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
+	}},
+}
+
+// A5: to refuse one of 50,000 addresses of one network allocates nothing, however many
+// came before.
+func TestA5RefusalAllocatesNothing(t *testing.T) {
+	for _, c := range crowds[:2] {
+		s := newSet(Limits{Peers: 100, Dialed: 10, Pending: 50})
+		i, refused := 0, 0
+		next := func() {
+			if _, _, err := s.Accept(at, netip.AddrPortFrom(c.addr(i), 1), Opinion{}); err != nil {
+				refused++
+			}
+			i++
 		}
+		for range 25_000 {
+			next()
+		}
+		if n := testing.AllocsPerRun(25_000, next); n != 0 {
+			t.Errorf("one /%s: %v allocations for a refusal, want none", c.name, n)
+		}
+		if refused < 49_000 {
+			t.Errorf("one /%s: %d of %d were refused", c.name, refused, i)
+		}
+	}
+}
+
+// BenchmarkAccept lets in or refuses connections from many addresses: of IPv4, and of
+// IPv6 while the first who came are in their handshakes. For A5 it is to take no more
+// than 2 µs.
+func BenchmarkAccept(b *testing.B) {
+	run := func(name string, pending int, addr func(i int) netip.Addr) {
+		b.Run(name, func(b *testing.B) {
+			s := newSet(Limits{Peers: 100, Dialed: 10, Pending: 50})
+			now := at
+			i := 0
+			for ; i < pending; i++ {
+				s.Accept(now, netip.AddrPortFrom(addr(i), 1), Opinion{})
+			}
+			for b.Loop() {
+				i++
+				now = now.Add(time.Microsecond)
+				if e, _, err := s.Accept(now, netip.AddrPortFrom(addr(i), 1), Opinion{}); err == nil {
+					s.Leave(e.Ticket)
+				}
+			}
+		})
+	}
+	run("v4", 0, func(i int) netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(60 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)})
+	})
+	for _, c := range crowds {
+		run(c.name, 16, c.addr)
 	}
 }

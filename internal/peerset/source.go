@@ -2,6 +2,7 @@ package peerset
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -64,6 +65,20 @@ func (d *dialer) queue(source Source) *queue {
 	q := &queue{source: source}
 	d.queues = append(d.queues, q)
 	return q
+}
+
+// DropSource forgets the candidates of a source that is asked no more.
+func (s *Set) DropSource(source Source) {
+	d := &s.dialer
+	d.queues = slices.DeleteFunc(d.queues, func(q *queue) bool {
+		if q.source != source {
+			return false
+		}
+		for _, id := range q.waiting {
+			d.targets[id].waiting = false
+		}
+		return true
+	})
 }
 
 // spend counts a dial against its source.

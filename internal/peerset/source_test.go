@@ -49,6 +49,33 @@ func flood(t *testing.T, s *Set, rounds int, outcome func(Source) Cause, sources
 	return dials
 }
 
+// A source that is dropped leaves no candidate behind, and those of the others stay.
+// A node that it named can be offered again.
+func TestDropSource(t *testing.T) {
+	s := New(id(100), roomy, netaddr.List{}, rng(1))
+	ours, theirs := Candidate{Node: madeNode(1, "60.0.1.1:30303"), Source: "a"}, Candidate{Node: madeNode(2, "60.0.2.1:30303"), Source: "b"}
+	for _, c := range []Candidate{ours, theirs} {
+		if err := s.Offer(at, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.DropSource("a")
+	now := at.Add(time.Minute)
+	if n, _ := s.NextDial(now); n == nil || n.ID() != theirs.Node.ID() {
+		t.Errorf("%v is dialed, want the candidate of the other source", n)
+	}
+	if n, _ := s.NextDial(now); n != nil {
+		t.Errorf("%v is dialed, which came from a source that was dropped", n)
+	}
+	ours.Source = "b"
+	if err := s.Offer(now, ours); err != nil {
+		t.Errorf("offered again: %v", err)
+	}
+	if n, _ := s.NextDial(now.Add(time.Minute)); n == nil || n.ID() != ours.Node.ID() {
+		t.Errorf("%v is dialed, want the node that was offered again", n)
+	}
+}
+
 // H6: of the dynamic dials at most a third are of nodes that DNS named, however good
 // they look, while others have candidates; every source gets a part.
 func TestSourcesAreMixed(t *testing.T) {
