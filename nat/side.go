@@ -263,7 +263,7 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 		changed = true
 		granted, err := g.add(ctx, p, o.suggest(i))
 		if err != nil {
-			o.problem(err)
+			o.denied(err)
 			continue
 		}
 		o.granted(time.Now(), i, granted)
