@@ -24,6 +24,7 @@ type side struct {
 	via    string // of teller
 	teller teller // nil before somebody answered, and after nobody did
 	former teller // the one before, if it only stopped answering
+	lost   bool   // a check showed that the gateway may have lost all mappings
 }
 
 // A way opens a teller by one protocol.
@@ -231,6 +232,7 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 	}
 	if lost {
 		o.lost()
+		s.lost = true
 	}
 	// The address may be another one since.
 	if changed, told := s.mapPorts(ctx); told.IsValid() {
@@ -240,7 +242,9 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 			addr = again
 		}
 	}
+	before := o.addr
 	o.learned(time.Now(), s.via, addr)
+	s.lost = s.lost || o.addr != before
 	return false
 }
 
@@ -253,9 +257,12 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 	}
 	o := s.outlook
 	for i, p := range o.ports {
-		if !o.due(time.Now(), i) && g.has(ctx, p, o.leases[i].external) {
-			o.confirmed(time.Now(), i)
-			continue
+		if !o.due(time.Now(), i) {
+			if g.has(ctx, p, o.leases[i].external) {
+				o.confirmed(time.Now(), i)
+				continue
+			}
+			s.lost = true
 		}
 		if ctx.Err() != nil {
 			return changed, told
