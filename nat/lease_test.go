@@ -313,6 +313,36 @@ func TestAnyPublic(t *testing.T) {
 	})
 }
 
+// When what was taken stops answering, the next one that answers takes over with the
+// same endpoint, and at the end the holes that the first one made are gone too.
+func TestAnyTakesOver(t *testing.T) {
+	inHome(t, func(t *testing.T, h *home) {
+		h.v6 = true
+		deaf := func(yes bool) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.deaf = func([]byte) bool { return yes }
+		}
+		d := h.run("any")
+		wait(10 * time.Minute)
+		deaf(true)
+		wait(2 * time.Minute)
+		s := d.last()
+		if s.IPv4.Via != "upnp" || s.IPv6.Via != "upnp" || len(s.IPv4.Mappings) != 2 || len(h.pinholes()) != 2 {
+			t.Errorf("told %v, want mappings by UPnP in both families", s)
+		}
+		if told := d.endpoints(); len(told) != 1 {
+			t.Errorf("endpoints told: %v, want one", told)
+		}
+		wait(time.Hour)
+		deaf(false)
+		d.stop()
+		if left := slices.Concat(h.rows(), h.pinholes()); len(left) != 0 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}
+
 // A gateway that speaks only NAT-PMP says so when it is asked by PCP, and is not
 // waited for.
 func TestPCPOldGateway(t *testing.T) {

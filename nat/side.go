@@ -23,7 +23,7 @@ type side struct {
 
 	via    string // of teller
 	teller teller // nil before somebody answered, and after nobody did
-	former teller // the one before, if it only stopped answering
+	former teller // the one before, if it only stopped answering: it may still have mappings
 	lost   bool   // a check showed that the gateway may have lost all mappings
 }
 
@@ -217,6 +217,7 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 	if s.teller == nil || err != nil {
 		// The gateway may be another one now, or where it was restarted be
 		// found elsewhere, and have lost everything.
+		before := s.via
 		if s.teller != nil {
 			s.former = s.teller
 		}
@@ -228,7 +229,9 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 			}
 			return true
 		}
-		s.former = nil
+		if s.via == before {
+			s.former = nil // it is the same one
+		}
 	}
 	if lost {
 		o.lost()
@@ -282,17 +285,15 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 // leave removes the mappings, as far as somebody is there to be asked. Those too
 // that were not granted: the answer may have been lost.
 func (s *side) leave(ctx context.Context) {
-	t := s.teller
-	if t == nil {
-		t = s.former
-	}
-	g, ok := t.(gateway)
-	if !ok {
-		return
-	}
-	for i, p := range s.outlook.ports {
-		if err := g.remove(ctx, p, s.outlook.leases[i].external); err != nil {
-			s.log.Debug("nat: removal failed", "err", err)
+	for _, t := range []teller{s.teller, s.former} {
+		g, ok := t.(gateway)
+		if !ok {
+			continue
+		}
+		for i, p := range s.outlook.ports {
+			if err := g.remove(ctx, p, s.outlook.leases[i].external); err != nil {
+				s.log.Debug("nat: removal failed", "err", err)
+			}
 		}
 	}
 }
