@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"net/netip"
 	"time"
 
 	"parley/internal/discv4"
@@ -50,8 +51,10 @@ func (s *Service) loop() {
 // opening.
 func (s *Service) receive(now time.Time, b *batch) bool {
 	wanted := false
+	before := s.noWay
 	for i := range b.packets[:b.n] {
 		p := &b.packets[i]
+		s.noWay.heard(p.from.Addr())
 		switch p.kind {
 		case kindV5:
 			s.v5.Receive(now, p.from, p.data)
@@ -67,6 +70,7 @@ func (s *Service) receive(now time.Time, b *batch) bool {
 			}
 		}
 	}
+	s.avoid(before)
 	if wanted {
 		s.sealed <- b // never full
 	}
@@ -163,14 +167,22 @@ func (s *Service) write(ps []outgoing) {
 		}
 		if to == nil {
 			s.writeErrors.Add(uint64(n))
-		} else if lost, err := to.write(ps[:n]); lost > 0 {
-			s.writeErrors.Add(uint64(lost))
-			if time.Since(s.writeLogged) >= time.Second && !s.isClosing() {
-				s.writeLogged = time.Now()
-				s.log.Debug("Cannot send packets", "lost", lost, "err", err)
-			}
+		} else {
+			to.write(ps[:n], s.unsent)
 		}
 		ps = ps[n:]
 	}
 	clear(s.out) // the packets are the collector's
+}
+
+// unsent notes that a packet could not be sent.
+func (s *Service) unsent(to netip.AddrPort, err error) {
+	s.writeErrors.Add(1)
+	before := s.noWay
+	s.noWay.refused(to.Addr(), err)
+	s.avoid(before)
+	if time.Since(s.writeLogged) >= time.Second && !s.isClosing() {
+		s.writeLogged = time.Now()
+		s.log.Debug("Cannot send packets", "to", to, "err", err)
+	}
 }

@@ -46,6 +46,7 @@ type Service struct {
 	calls       map[callKey]chan<- outcome
 	out         []outgoing
 	writeLogged time.Time
+	noWay       noWay
 
 	// Ways of the batches. Each has room for all that exist.
 	arrived chan *batch // from the readers to the loop
