@@ -186,6 +186,12 @@ func (h *Host) Counter(protocol, name string) int {
 	return 0
 }
 
+// Ask asks the node at a URL from the host, as that of a Lab does.
+func (h *Host) Ask(url string, questions ...string) (failed []string) {
+	h.street.t.Helper()
+	return ask(h.street.t, h.namespace, url, questions)
+}
+
 // Run starts a parley on the host that listens on a port, knows the bootnodes and
 // announces the host's addresses.
 func (h *Host) Run(port int, bootnodes []string, args ...string) *Runner {
