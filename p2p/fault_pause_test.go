@@ -81,8 +81,8 @@ func TestL5UnevenTicks(t *testing.T) {
 	var l liveness
 	began := time.Now()
 	l.start(began.Add(3 * time.Millisecond))
-	for n := time.Duration(1); ; n++ {
-		now := began.Add(n*tick + n%2*5*time.Millisecond)
+	for n := 1; ; n++ {
+		now := began.Add(time.Duration(n)*tick + time.Duration(n%2)*5*time.Millisecond)
 		d := l.tick(now, false)
 		after, want := now.Sub(began), pingInterval+pongTimeout
 		if after > want+tick/2 || d.late && after < want-2*tick {

@@ -26,13 +26,18 @@ func TestL8NetworkChanges(t *testing.T) {
 		})
 		t.Logf("it answers at %v after %v", addr, took.Round(10*time.Millisecond))
 	}
-	// scene builds a host for the node, two for its peers, and one to ask from.
-	scene := func(t *testing.T, v6 bool) (host, asks *Host, all []*Runner) {
+	// scene builds a host for the node, which is the last one, some for its peers, and
+	// one to ask from.
+	scene := func(t *testing.T, v6 bool, peers int) (host, asks *Host, all []*Runner) {
 		t.Helper()
 		t.Parallel()
 		s := OpenStreet(t)
 		host, asks = s.NewHost(true, v6), s.NewHost(true, v6)
-		return host, asks, friends(t, s.NewHost(true, v6), s.NewHost(true, v6), host)
+		var hosts []*Host
+		for range peers {
+			hosts = append(hosts, s.NewHost(true, v6))
+		}
+		return host, asks, friends(t, append(hosts, host)...)
 	}
 	// dropped waits until the peers of the last node have dropped it.
 	dropped := func(t *testing.T, watches []*nodes.Watch, r *Runner) {
@@ -51,7 +56,7 @@ func TestL8NetworkChanges(t *testing.T) {
 	}
 
 	t.Run("interface down and up", func(t *testing.T) {
-		host, asks, all := scene(t, true)
+		host, asks, all := scene(t, true, 2)
 		node, watches := all[2], watch(all)
 		host.Down()
 		dropped(t, watches, node)
@@ -61,7 +66,7 @@ func TestL8NetworkChanges(t *testing.T) {
 		befriended(t, 2*time.Minute, all...)
 	})
 	t.Run("IPv6 lost", func(t *testing.T) {
-		host, asks, all := scene(t, true)
+		host, asks, all := scene(t, true, 2)
 		node := all[2]
 		host.LoseIPv6()
 		answers(t, asks, node, host.IPv4)
@@ -76,17 +81,22 @@ func TestL8NetworkChanges(t *testing.T) {
 		t.Logf("all are peers over IPv4 after %v", took.Round(10*time.Millisecond))
 	})
 	t.Run("MTU 576", func(t *testing.T) {
-		host, asks, all := scene(t, false)
-		node := all[2]
+		// What the node tells of so many others is more than one packet can hold.
+		const peers = 6
+		host, asks, all := scene(t, false, peers)
+		node := all[peers]
 		own := node.Watch()
 		host.SetMTU(576)
 		answers(t, asks, node, host.IPv4)
 		newcomer := asks.Run(30303, []string{node.Record().String()})
 		befriended(t, time.Minute, append(all, newcomer)...)
+		if n := host.Counter("Ip", "FragCreates"); n == 0 {
+			t.Error("nothing was sent that is larger than the MTU")
+		}
 		own.Quiet(dropTime, "drop")
 	})
 	t.Run("default route", func(t *testing.T) {
-		host, asks, all := scene(t, true)
+		host, asks, all := scene(t, true, 2)
 		node, watches := all[2], watch(all)
 		other := host.Plug(true, true)
 		host.Down()
