@@ -81,8 +81,9 @@ bench: ## compare with the reference: make bench ID=B2 for a row, SHORT=1 in sho
 interop: $(RUNTESTS) ## test against other implementations, which it installs first
 	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=30m $$(cd interop && go list -tags=interop ./... | grep -v /natlab)
 
-interop-nat: $(RUNTESTS) ## test behind a real gateway in namespaces; needs root, installs it by apt
-	@$(RUNTESTS) interop -tags=interop -count=1 -timeout=15m ./natlab/...
+# Its tests wait more than they compute: all that can run side by side do.
+interop-nat: $(RUNTESTS) ## test networks in namespaces, a real gateway too; needs root, installs it by apt
+	@$(RUNTESTS) interop -tags=interop -count=1 -parallel=16 -timeout=15m ./natlab/...
 
 test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs it by apt if missing)
 	@pkg-config --exists libsecp256k1 2>/dev/null || { \

@@ -69,8 +69,10 @@ func (s *Service) setAlarm(now time.Time) {
 // admit hands packets to the engines. It returns how many of discovery v4 are worth
 // opening.
 func (s *Service) admit(now time.Time, packets []packet) (admitted int) {
+	before := s.noWay
 	for i := range packets {
 		p := &packets[i]
+		s.noWay.heard(p.from.Addr())
 		switch p.kind {
 		case kindV5:
 			if s.v5.Receive(now, p.from, p.data) {
@@ -88,6 +90,7 @@ func (s *Service) admit(now time.Time, packets []packet) (admitted int) {
 			}
 		}
 	}
+	s.avoid(before)
 	return admitted
 }
 
@@ -205,14 +208,22 @@ func (s *Service) write(ps []outgoing) {
 		}
 		if to == nil {
 			s.writeErrors.Add(uint64(n))
-		} else if lost, err := to.write(ps[:n]); lost > 0 {
-			s.writeErrors.Add(uint64(lost))
-			if time.Since(s.writeLogged) >= time.Second && !s.isClosing() {
-				s.writeLogged = time.Now()
-				s.log.Debug("Cannot send packets", "lost", lost, "err", err)
-			}
+		} else {
+			to.write(ps[:n], s.unsent)
 		}
 		ps = ps[n:]
 	}
 	clear(s.out) // the packets are the collector's
+}
+
+// unsent notes that a packet could not be sent.
+func (s *Service) unsent(to netip.AddrPort, err error) {
+	s.writeErrors.Add(1)
+	before := s.noWay
+	s.noWay.refused(to.Addr(), err)
+	s.avoid(before)
+	if time.Since(s.writeLogged) >= time.Second && !s.isClosing() {
+		s.writeLogged = time.Now()
+		s.log.Debug("Cannot send packets", "to", to, "err", err)
+	}
 }

@@ -49,6 +49,7 @@ type Service struct {
 	out         []outgoing
 	writeLogged time.Time
 	alarm       time.Time // when the timer rings; zero: it rang
+	noWay       noWay
 	holes       reach.Holes
 	cameLast    [2]time.Time // when a stranger was last told of, by IPv4 and IPv6
 

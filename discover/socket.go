@@ -141,12 +141,12 @@ type outgoing struct {
 }
 
 // write sends packets in their order. A packet that cannot be sent is lost, as it
-// might be on its way; write returns how many were, and the last reason.
-func (s *socket) write(ps []outgoing) (lost int, last error) {
+// might be on its way; lost is told where it should have gone, and why.
+func (s *socket) write(ps []outgoing, lost func(to netip.AddrPort, err error)) {
 	for len(ps) > 0 {
 		if s.many == nil || len(ps) == 1 {
 			if _, err := s.plain.WriteToUDPAddrPort(ps[0].data, ps[0].to); err != nil {
-				lost, last = lost+1, err
+				lost(ps[0].to, err)
 			}
 			ps = ps[1:]
 			continue
@@ -160,12 +160,12 @@ func (s *socket) write(ps []outgoing) (lost int, last error) {
 		sent, err := s.many.WriteBatch(s.out[:n], 0)
 		if err != nil {
 			// The error is that of the first packet not sent.
-			lost, last = lost+1, err
-			sent = max(sent, 0) + 1
+			sent = max(sent, 0)
+			lost(ps[min(sent, n-1)].to, err)
+			sent++
 		}
 		ps = ps[min(sent, n):]
 	}
-	return lost, last
 }
 
 // adapter makes a plainConn of any net.PacketConn.

@@ -189,8 +189,14 @@ func TestBatch(t *testing.T) {
 					out = append(out, outgoing{to, make([]byte, 70_000)}) // larger than any datagram
 				}
 			}
-			if lost, err := a.write(out); lost != 1 || err == nil {
-				t.Errorf("write lost %d, %v; want 1 and the reason", lost, err)
+			lost := 0
+			a.write(out, func(at netip.AddrPort, err error) {
+				if lost++; at != to || err == nil {
+					t.Errorf("write lost a packet to %v, %v; want %v and the reason", at, err, to)
+				}
+			})
+			if lost != 1 {
+				t.Errorf("write lost %d packets, want 1", lost)
 			}
 			reads := 0
 			for next := 0; next < packets; reads++ {

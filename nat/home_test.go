@@ -50,6 +50,7 @@ type home struct {
 	lease    uint32          // seconds given at most; 0 means what is asked for
 	shift    uint16          // added to the external port that is asked for
 	faults   map[string]int  // UPnP error code by action
+	reject   string          // protocol of which UPnP maps no ports
 	permanent, samePort,
 	version1 bool
 	deaf     func(b []byte) bool                                                   // packets of NAT-PMP and PCP that are not answered
@@ -446,6 +447,10 @@ func (h *home) http(w http.ResponseWriter, r *http.Request) {
 	}
 	if c, ok := h.faults[action]; ok {
 		code = c
+	}
+	if h.reject != "" && action == "AddPortMapping" && args["NewProtocol"] == h.reject {
+		delete(h.table, strings.ToLower(h.reject)+" "+args["NewExternalPort"])
+		code = 501
 	}
 	if code != 0 {
 		w.WriteHeader(500)

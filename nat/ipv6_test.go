@@ -54,6 +54,31 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
+// A gateway that restarts so quickly that nobody misses it, and with PCP tells
+// nothing of that, has its holes for IPv6 back within 2 minutes too: its new IPv4
+// address tells, or that the mappings of UPnP are gone.
+func TestIPv6QuickRestart(t *testing.T) {
+	for _, method := range []string{"pcp", "any", "upnp"} {
+		t.Run(method, func(t *testing.T) {
+			inHome(t, func(t *testing.T, h *home) {
+				h.v6, h.uptime = true, true
+				h.run(method)
+				wait(10*time.Minute + time.Second)
+				before := slices.Concat(h.rows(), h.pinholes())
+				h.halt()
+				h.mu.Lock()
+				h.external = "25.9.9.9"
+				h.mu.Unlock()
+				h.boot()
+				wait(2 * time.Minute)
+				if after := slices.Concat(h.rows(), h.pinholes()); len(before) != 4 || !slices.Equal(after, before) {
+					t.Errorf("the router has %v after its restart, had %v", after, before)
+				}
+			})
+		})
+	}
+}
+
 // A gateway that is spoken to over IPv4 alone, and one that lets no program open
 // ports.
 func TestIPv6Firewall(t *testing.T) {

@@ -100,8 +100,9 @@ func TestExternalPort(t *testing.T) {
 	}
 }
 
-// A router that maps nothing more costs one question for each port a minute, the
-// address is told all the same, and a port that it maps later is told then.
+// A router that maps nothing more costs one question for each port a minute and a
+// few at first, the address is told all the same, and a port that it maps later is
+// told then.
 func TestMappingRefused(t *testing.T) {
 	inHome(t, func(t *testing.T, h *home) {
 		h.faults["AddPortMapping"] = 728
@@ -111,8 +112,8 @@ func TestMappingRefused(t *testing.T) {
 		if s.IPv4.Addr.String() != "25.1.2.3" || len(s.IPv4.Mappings) != 0 || s.IPv4.Err == nil || !strings.Contains(s.IPv4.Err.Error(), "728") {
 			t.Errorf("told %v with error %v, want the address, no mapping and error 728", s.IPv4, s.IPv4.Err)
 		}
-		if n := h.count("AddPortMapping"); n > 2*61 {
-			t.Errorf("the router was asked for mappings %d times in an hour", n)
+		if n := h.count("AddPortMapping"); n > 2*(60+4) {
+			t.Errorf("the router was asked for mappings %d times in an hour, want at most %d", n, 2*(60+4))
 		}
 		h.mu.Lock()
 		delete(h.faults, "AddPortMapping")
@@ -122,6 +123,47 @@ func TestMappingRefused(t *testing.T) {
 			t.Errorf("told %v with error %v, want both mappings", s.IPv4, s.IPv4.Err)
 		}
 	})
+}
+
+// A router that maps one of two ports and does not answer for the other, as one that
+// has just been started and is busy, is asked again after seconds and not after a
+// minute; and so again when that happens the next time.
+func TestMappingMissed(t *testing.T) {
+	for _, method := range []string{"pmp", "pcp", "upnp"} {
+		t.Run(method, func(t *testing.T) {
+			inHome(t, func(t *testing.T, h *home) {
+				silent := func(yes bool) {
+					h.mu.Lock()
+					defer h.mu.Unlock()
+					h.deaf = func(b []byte) bool { return yes && (b[0] == 0 && b[1] == 1 || b[0] == 2 && b[36] == 17) }
+					h.reject = ""
+					if yes {
+						h.reject = "UDP"
+					}
+				}
+				silent(true)
+				h.run(method)
+				for _, when := range []string{"at first", "after a restart"} {
+					for h.mapped("tcp", 30303) == "" {
+						wait(time.Second)
+					}
+					wait(12 * time.Second)
+					if h.mapped("tcp", 30303) == "" || h.mapped("udp", 30303) != "" {
+						t.Fatalf("%s, %v is mapped, want the TCP port", when, h.rows())
+					}
+					silent(false)
+					wait(24 * time.Second)
+					if h.mapped("udp", 30303) == "" {
+						t.Errorf("%s, the UDP port is not mapped 24 seconds after the router would", when)
+					}
+					wait(10 * time.Minute)
+					silent(true)
+					h.halt()
+					h.boot()
+				}
+			})
+		})
+	}
 }
 
 // count returns how many requests begin with a word.
@@ -267,6 +309,36 @@ func TestAnyPublic(t *testing.T) {
 		wait(4 * time.Second)
 		if s := d.last(); s.IPv4.Via != "upnp" || tcp(s) != "25.1.2.3:30303" {
 			t.Errorf("told %v, want the endpoint by UPnP", s.IPv4)
+		}
+	})
+}
+
+// When what was taken stops answering, the next one that answers takes over with the
+// same endpoint, and at the end the holes that the first one made are gone too.
+func TestAnyTakesOver(t *testing.T) {
+	inHome(t, func(t *testing.T, h *home) {
+		h.v6 = true
+		deaf := func(yes bool) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.deaf = func([]byte) bool { return yes }
+		}
+		d := h.run("any")
+		wait(10 * time.Minute)
+		deaf(true)
+		wait(2 * time.Minute)
+		s := d.last()
+		if s.IPv4.Via != "upnp" || s.IPv6.Via != "upnp" || len(s.IPv4.Mappings) != 2 || len(h.pinholes()) != 2 {
+			t.Errorf("told %v, want mappings by UPnP in both families", s)
+		}
+		if told := d.endpoints(); len(told) != 1 {
+			t.Errorf("endpoints told: %v, want one", told)
+		}
+		wait(time.Hour)
+		deaf(false)
+		d.stop()
+		if left := slices.Concat(h.rows(), h.pinholes()); len(left) != 0 {
+			t.Errorf("left are %v", left)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -159,6 +160,7 @@ func (m *Mapper) keep(ctx context.Context, sides []*side, moved <-chan struct{},
 		if ctx.Err() != nil {
 			return // what came to nothing because of that is no news
 		}
+		shareLoss(sides)
 		state := m.state(sides)
 		if !state.same(told) {
 			m.report(told, state)
@@ -174,6 +176,21 @@ func (m *Mapper) keep(ctx context.Context, sides []*side, moved <-chan struct{},
 			}
 		}
 		timer.Reset(time.Until(wake))
+	}
+}
+
+// shareLoss has all mappings asked for again if in one family they were found lost:
+// there is one gateway, and with PCP and IPv6 nothing else may show its restart.
+func shareLoss(sides []*side) {
+	if !slices.ContainsFunc(sides, func(s *side) bool { return s.lost }) {
+		return
+	}
+	for _, s := range sides {
+		if !s.lost && s.teller != nil {
+			s.outlook.lost()
+			s.outlook.wake = time.Time{}
+		}
+		s.lost = false
 	}
 }
 

@@ -40,8 +40,9 @@ const maxServers = 32
 func None() Method { return Method{} }
 
 // Any asks the default gateway by PCP, NAT-PMP and UPnP at the same time, and
-// stays with the first of them, in this order, that tells a public address. It
-// asks nobody beyond the gateway.
+// stays with the first of them, in this order, that tells a public address, until
+// that one stops answering: then all are asked anew, and another one may take over
+// with the same port. It asks nobody beyond the gateway.
 func Any() Method { return Method{kind: kindAny} }
 
 // UPnP asks the default gateway by UPnP, IGD version 1 or 2.

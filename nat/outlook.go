@@ -28,7 +28,8 @@ const (
 
 	// A check that failed is repeated after firstRetry, then after twice as
 	// long each time, up to lastRetry; up to emptyRetry where nobody ever
-	// answered.
+	// answered. So is one in which the gateway answered but did not map a port,
+	// as when it has just been started and is still busy: up to gatewayInterval.
 	firstRetry = 5 * time.Second
 	lastRetry  = time.Minute
 	emptyRetry = 5 * time.Minute
@@ -76,6 +77,8 @@ type outlook struct {
 	err      error     // the first of this check
 	answered bool      // somebody did, ever
 	failures int       // checks in a row that nobody answered
+	unmapped bool      // in this check a port was asked for in vain
+	misses   int       // checks in a row of which that is true
 	wake     time.Time
 }
 
@@ -108,7 +111,7 @@ func newOutlook(v6 bool, ports []Port) *outlook {
 }
 
 // begin starts a check.
-func (o *outlook) begin(now time.Time) { o.began, o.err = now, nil }
+func (o *outlook) begin(now time.Time) { o.began, o.err, o.unmapped = now, nil, false }
 
 // problem notes what went wrong in this check; the first counts.
 func (o *outlook) problem(err error) {
@@ -177,6 +180,12 @@ func (o *outlook) granted(now time.Time, i int, g grant) {
 	o.leases[i] = l
 }
 
+// denied notes why a port that was asked for is not mapped.
+func (o *outlook) denied(err error) {
+	o.problem(err)
+	o.unmapped = true
+}
+
 // end ends a check: it forgets what could not be confirmed for too long, and
 // decides when the next check is. A check fails if nobody answered.
 func (o *outlook) end(now time.Time, failed bool) {
@@ -199,6 +208,12 @@ func (o *outlook) end(now time.Time, failed bool) {
 	}
 	o.failures = 0
 	o.wake = now.Add(o.interval)
+	if !o.unmapped {
+		o.misses = 0
+	} else {
+		o.wake = now.Add(min(firstRetry<<min(o.misses, 8), o.interval))
+		o.misses++
+	}
 	for _, l := range o.leases {
 		if l.external != 0 && l.renew.After(now) && l.renew.Before(o.wake) {
 			o.wake = l.renew

@@ -23,7 +23,8 @@ type side struct {
 
 	via    string // of teller
 	teller teller // nil before somebody answered, and after nobody did
-	former teller // the one before, if it only stopped answering
+	former teller // the one before, if it only stopped answering: it may still have mappings
+	lost   bool   // a check showed that the gateway may have lost all mappings
 }
 
 // A way opens a teller by one protocol.
@@ -216,6 +217,7 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 	if s.teller == nil || err != nil {
 		// The gateway may be another one now, or where it was restarted be
 		// found elsewhere, and have lost everything.
+		before := s.via
 		if s.teller != nil {
 			s.former = s.teller
 		}
@@ -227,10 +229,13 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 			}
 			return true
 		}
-		s.former = nil
+		if s.via == before {
+			s.former = nil // it is the same one
+		}
 	}
 	if lost {
 		o.lost()
+		s.lost = true
 	}
 	// The address may be another one since.
 	if changed, told := s.mapPorts(ctx); told.IsValid() {
@@ -240,7 +245,9 @@ func (s *side) ask(ctx context.Context) (failed bool) {
 			addr = again
 		}
 	}
+	before := o.addr
 	o.learned(time.Now(), s.via, addr)
+	s.lost = s.lost || o.addr != before
 	return false
 }
 
@@ -253,9 +260,12 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 	}
 	o := s.outlook
 	for i, p := range o.ports {
-		if !o.due(time.Now(), i) && g.has(ctx, p, o.leases[i].external) {
-			o.confirmed(time.Now(), i)
-			continue
+		if !o.due(time.Now(), i) {
+			if g.has(ctx, p, o.leases[i].external) {
+				o.confirmed(time.Now(), i)
+				continue
+			}
+			s.lost = true
 		}
 		if ctx.Err() != nil {
 			return changed, told
@@ -263,7 +273,7 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 		changed = true
 		granted, err := g.add(ctx, p, o.suggest(i))
 		if err != nil {
-			o.problem(err)
+			o.denied(err)
 			continue
 		}
 		o.granted(time.Now(), i, granted)
@@ -275,17 +285,15 @@ func (s *side) mapPorts(ctx context.Context) (changed bool, told netip.Addr) {
 // leave removes the mappings, as far as somebody is there to be asked. Those too
 // that were not granted: the answer may have been lost.
 func (s *side) leave(ctx context.Context) {
-	t := s.teller
-	if t == nil {
-		t = s.former
-	}
-	g, ok := t.(gateway)
-	if !ok {
-		return
-	}
-	for i, p := range s.outlook.ports {
-		if err := g.remove(ctx, p, s.outlook.leases[i].external); err != nil {
-			s.log.Debug("nat: removal failed", "err", err)
+	for _, t := range []teller{s.teller, s.former} {
+		g, ok := t.(gateway)
+		if !ok {
+			continue
+		}
+		for i, p := range s.outlook.ports {
+			if err := g.remove(ctx, p, s.outlook.leases[i].external); err != nil {
+				s.log.Debug("nat: removal failed", "err", err)
+			}
 		}
 	}
 }

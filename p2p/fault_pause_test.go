@@ -74,3 +74,22 @@ func TestL5PingsAfterSleep(t *testing.T) {
 		}
 	}
 }
+
+// L5: a peer that falls silent right after a pong is late within 45 s and not a tick
+// more, although real ticks come a little earlier or later than they should.
+func TestL5UnevenTicks(t *testing.T) {
+	var l liveness
+	began := time.Now()
+	l.start(began.Add(3 * time.Millisecond))
+	for n := 1; ; n++ {
+		now := began.Add(time.Duration(n)*tick + time.Duration(n%2)*5*time.Millisecond)
+		d := l.tick(now, false)
+		after, want := now.Sub(began), pingInterval+pongTimeout
+		if after > want+tick/2 || d.late && after < want-2*tick {
+			t.Fatalf("after %v late %v, want it %v after the beginning", after, d.late, want)
+		}
+		if d.late {
+			return
+		}
+	}
+}

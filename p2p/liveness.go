@@ -128,7 +128,7 @@ func (l *liveness) tick(now time.Time, paused bool) (d duties) {
 	switch {
 	case !l.asked.IsZero():
 		d.late = now.Sub(l.asked) > pongTimeout-tick // at the next tick it is more
-	case !now.Before(l.nextPing):
+	case l.nextPing.Sub(now) < tick/2: // a tick comes a little earlier or later than it should
 		d.ping = true
 		l.asked = now
 		l.nextPing = now.Add(pingInterval)

@@ -52,6 +52,8 @@ type Engine struct {
 	}
 	rng       *rand.Rand
 	restrict  netaddr.List
+	avoid4    bool // see Avoid
+	avoid6    bool
 	bootnodes []*enode.Node
 	limits    Limits
 	lookups   kad.LookupConfig
@@ -157,6 +159,10 @@ func (e *Engine) SetExempt(nodes []enode.ID, addrs netaddr.List) {
 	e.gate.exempt = addrs
 	e.table.SetExempt(nodes)
 }
+
+// Avoid says that packets to a family of addresses cannot be sent at the moment. A
+// node that has an endpoint of the other one is contacted there.
+func (e *Engine) Avoid(ipv4, ipv6 bool) { e.avoid4, e.avoid6 = ipv4, ipv6 }
 
 // SetRestrict replaces Config.Restrict. Nodes that are outside of it now are no longer
 // in the table; what they have been asked goes unanswered.

@@ -141,17 +141,23 @@ func (e *Engine) pingBack(p place, key enode.PublicKey, tcp uint16) {
 }
 
 // placeOf returns where n is contacted: at the first of its endpoints that is
-// allowed.
-func (e *Engine) placeOf(n *enode.Node) (place, bool) {
+// allowed. One that is to be avoided is the last choice.
+func (e *Engine) placeOf(n *enode.Node) (p place, ok bool) {
 	if n == nil || n.ID() == e.own.id {
 		return place{}, false
 	}
 	for at := range n.UDPEndpoints() {
-		if e.restrict.Allows(at.Addr()) {
+		if !e.restrict.Allows(at.Addr()) {
+			continue
+		}
+		if avoid := at.Addr().Is4() && e.avoid4 || at.Addr().Is6() && e.avoid6; !avoid {
 			return place{n.ID(), normalize(at)}, true
 		}
+		if !ok {
+			p, ok = place{n.ID(), normalize(at)}, true
+		}
 	}
-	return place{}, false
+	return p, ok
 }
 
 func (e *Engine) newDialog(p place) *dialog {

@@ -140,20 +140,20 @@ func (e *Engine) request(now time.Time, n *enode.Node, kind Kind, write func(b [
 }
 
 // endpoint returns where to contact a node: where there is a session, or else
-// the first endpoint that may be used.
-func (e *Engine) endpoint(n *enode.Node) (first netip.AddrPort, ok bool) {
+// the first endpoint that may be used. One that is to be avoided is the last choice.
+func (e *Engine) endpoint(n *enode.Node) (best netip.AddrPort, ok bool) {
+	avoided := false
 	for at := range n.UDPEndpoints() {
-		if !e.permitted(at) {
-			continue
-		}
-		if e.sessions.all[place{n.ID(), at}] != nil {
+		avoid := at.Addr().Is4() && e.avoid4 || at.Addr().Is6() && e.avoid6
+		switch {
+		case !e.permitted(at):
+		case !avoid && e.sessions.all[place{n.ID(), at}] != nil:
 			return at, true
-		}
-		if !ok {
-			first, ok = at, true
+		case !ok || avoided && !avoid:
+			best, avoided, ok = at, avoid, true
 		}
 	}
-	return first, ok
+	return best, ok
 }
 
 // pump sends what waits for a node, as far as it may go out now.

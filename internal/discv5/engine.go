@@ -66,6 +66,8 @@ type Engine struct {
 	codec *codec
 	table *kad.Table
 
+	avoid4, avoid6 bool // see Avoid
+
 	sessions   sessions
 	challenges *challenges
 	budget     budget
@@ -226,6 +228,10 @@ func (e *Engine) permitted(at netip.AddrPort) bool {
 	}
 	return !(e.cfg.NoIPv4 && addr.Is4()) && !(e.cfg.NoIPv6 && addr.Is6())
 }
+
+// Avoid says that packets to a family of addresses cannot be sent at the moment. A
+// node that has an endpoint of the other one is contacted there.
+func (e *Engine) Avoid(ipv4, ipv6 bool) { e.avoid4, e.avoid6 = ipv4, ipv6 }
 
 // SetRestrict replaces Config.Restrict. Nodes that are outside of it now are no longer
 // in the table; what they have been asked goes unanswered.

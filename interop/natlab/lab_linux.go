@@ -2,6 +2,7 @@ package natlab
 
 import (
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,23 +40,10 @@ type Lab struct {
 // test's end takes everything down.
 func Open(t testing.TB) *Lab {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("natlab: network namespaces need root: sudo make interop-nat")
-	}
-	install(t)
-	sweep(t)
-	name := func(s string) string { return fmt.Sprintf("natlab-%d-%s", os.Getpid(), s) }
-	l := &Lab{t: t, lan: name("lan"), gw: name("gw"), wan: name("wan"), neighbour: name("next"), dir: t.TempDir(), external: External}
-	t.Cleanup(func() {
-		for _, n := range []string{l.lan, l.neighbour, l.gw, l.wan} {
-			if _, err := run("", "ip", "netns", "del", n); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	for _, n := range []string{l.lan, l.neighbour, l.gw, l.wan} {
-		l.do("ip", "netns", "add", n)
-		l.do("ip", "-n", n, "link", "set", "lo", "up")
+	namespace := namespaces(t)
+	l := &Lab{
+		t: t, lan: namespace("lan"), gw: namespace("gw"), wan: namespace("wan"), neighbour: namespace("next"),
+		dir: t.TempDir(), external: External,
 	}
 	l.do("ip", "-n", l.gw, "link", "add", "home", "type", "bridge")
 	for i, n := range []string{l.lan, l.neighbour} {
@@ -90,6 +78,39 @@ func Open(t testing.TB) *Lab {
 		l.startSTUN(addr)
 	}
 	return l
+}
+
+// namespaces returns what makes namespaces for a test. They are deleted after all
+// that the test started later has ended.
+func namespaces(t testing.TB) func(name string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("natlab: network namespaces need root: sudo make interop-nat")
+	}
+	install(t)
+	sweep(t)
+	return func(name string) string {
+		t.Helper()
+		// Tests run side by side, and their names differ.
+		name = fmt.Sprintf("natlab-%d-%08x-%s", os.Getpid(), crc32.ChecksumIEEE([]byte(t.Name())), name)
+		if _, err := run("", "ip", "netns", "add", name); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if _, err := run("", "ip", "netns", "del", name); err != nil {
+				t.Error(err)
+			}
+		})
+		// Nobody else can have an address, so none is waited for.
+		if _, err := run("", "ip", "netns", "exec", name, "sysctl", "-qw",
+			"net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run("", "ip", "-n", name, "link", "set", "lo", "up"); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
 }
 
 // do runs a command that has to succeed.
@@ -131,7 +152,7 @@ func install(t testing.TB) {
 	}
 }
 
-// sweep deletes the namespaces of test processes that were killed.
+// sweep deletes the namespaces of test processes that were killed, and their files.
 func sweep(t testing.TB) {
 	t.Helper()
 	list, err := filepath.Glob("/run/netns/natlab-*")
@@ -150,6 +171,7 @@ func sweep(t testing.TB) {
 		if _, err := run("", "ip", "netns", "del", name); err != nil {
 			t.Fatal(err)
 		}
+		os.RemoveAll(filepath.Join("/etc/netns", name))
 	}
 }
 

@@ -117,9 +117,15 @@ const (
 // answer. Who is asked over RLPx accepts no other connection from there for 30 s.
 func (l *Lab) Ask(url string, questions ...string) (failed []string) {
 	l.t.Helper()
-	path, _ := parleyPath(l.t)
+	return ask(l.t, l.wan, url, questions)
+}
+
+// ask asks a node from a namespace.
+func ask(t testing.TB, namespace, url string, questions []string) (failed []string) {
+	t.Helper()
+	path, _ := parleyPath(t)
 	for _, command := range questions {
-		args := append([]string{"netns", "exec", l.wan, path}, strings.Fields(command)...)
+		args := append([]string{"netns", "exec", namespace, path}, strings.Fields(command)...)
 		out, err := run("", "ip", append(args, "--json", "--timeout", "3s", url)...)
 		var answer struct{ OK bool }
 		if err != nil || json.Unmarshal([]byte(out), &answer) != nil || !answer.OK {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"parley/enode"
 	"parley/interop/nodes"
 )
 
@@ -107,53 +106,71 @@ func TestRunMapping(t *testing.T) {
 }
 
 // Row K1 with real programs: the gateway is off for a while and comes back with
-// another address and without mappings. The mappings are back within 2 minutes, and
-// within 5 minutes the record has the new address. For that its sequence number
-// rises once.
+// another address and without mappings. The mappings and holes are back within 2
+// minutes, and within 5 minutes the record has the new address, at which the node
+// outside becomes a peer and both discovery protocols answer. For that its sequence
+// number rises once. An interrupt takes the mappings back.
 func TestRunRestart(t *testing.T) {
+	t.Parallel()
 	l := Open(t)
 	outside := l.RunOutside(t)
-	methods := []string{"upnp", "pmp", "pcp", "any", "stun:25.25.25.2:3478"}
-	const mapped = 2 * 4 // by all but the last
-	var runs []*Runner
-	var before []*enode.Node
-	for i, method := range methods {
+	type home struct {
+		*Runner
+		method string
+		seq    uint64
+		at6    netip.AddrPort // not valid if the method makes no holes
+	}
+	var homes []*home
+	const mapped, holed = 2 * 4, 2 * 3 // by all but the last, and but pmp
+	for i, method := range []string{"upnp", "pmp", "pcp", "any", "stun:25.25.25.2:3478"} {
+		h := &home{method: method}
 		at := []netip.AddrPort{l.endpoint4(30303 + i)}
 		if method == "upnp" || method == "pcp" || method == "any" {
-			at = append(at, netip.AddrPortFrom(netip.MustParseAddr(Inside6), uint16(30303+i)))
+			h.at6 = netip.AddrPortFrom(netip.MustParseAddr(Inside6), uint16(30303+i))
+			at = append(at, h.at6)
 		}
-		r := l.RunInside(t, method, 30303+i)
-		runs, before = append(runs, r), append(before, r.WaitRecord(quick, method+": the record has the endpoints", at...))
+		h.Runner = l.RunInside(t, method, 30303+i)
+		h.seq = h.WaitRecord(quick, method+": the record has the endpoints", at...).Seq()
+		homes = append(homes, h)
 	}
 	l.StopGateway()
 	l.SetExternal("25.25.25.9")
 	<-time.After(20 * time.Second) // it starts
 	l.StartGateway()
-	took := nodes.Wait(t, 2*time.Minute, "the mappings are back", func() bool {
-		ports, _ := l.Mapped()
-		return ports == mapped
-	})
-	t.Logf("the mappings are back after %v", took)
 	began := time.Now()
-	for i, r := range runs {
-		at := l.endpoint4(30303 + i)
-		r.WaitRecord(5*time.Minute-took-time.Since(began), methods[i]+": the record has the new address", at)
-		if i == len(runs)-1 {
-			continue // nobody leads its port inside
+	var ports, holes int
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway had %d ports and %d holes, of %d and %d", ports, holes, mapped, holed)
 		}
-		// The record has the port already if only its mapping is still missing,
-		// because the gateway did not answer one of the requests.
-		nodes.Wait(t, 5*time.Minute-took-time.Since(began), methods[i]+": both discovery protocols answer", func() bool {
-			return len(l.Ask(r.At(at), byV4, byV5)) == 0
-		})
-		meets(t, outside, r, at)
+	})
+	took := nodes.Wait(t, 2*time.Minute, "the mappings are back", func() bool {
+		ports, holes = l.Mapped()
+		return ports == mapped && holes == holed
+	})
+	t.Logf("the mappings are back after %v", took.Round(10*time.Millisecond))
+	for _, h := range homes {
+		at, questions := l.endpoint4(h.port), []string{byV4, byV5}
+		h.WaitRecord(5*time.Minute-time.Since(began), h.method+": the record has the new address", at)
+		if strings.HasPrefix(h.method, "stun") {
+			l.Forward(h.port)
+		}
+		if failed := l.Ask(h.At(at), questions...); len(failed) > 0 {
+			t.Errorf("%s: at %v no answer to %v", h.method, at, failed)
+		}
+		meets(t, outside, h.Runner, at)
+		if h.at6.IsValid() {
+			if failed := l.Ask(h.At(h.at6), append(questions, overRLPx)...); len(failed) > 0 {
+				t.Errorf("%s: at %v no answer to %v", h.method, h.at6, failed)
+			}
+		}
 	}
-	for i, r := range runs {
-		if got, want := r.Record().Seq(), before[i].Seq()+1; got != want {
-			t.Errorf("%s: sequence number %d, want %d: %v to %v", methods[i], got, want, before[i], r.Record())
+	for _, h := range homes {
+		if n := h.Record(); n.Seq() != h.seq+1 {
+			t.Errorf("%s: sequence number %d, want %d: %v", h.method, n.Seq(), h.seq+1, n)
 		}
-		if _, err := r.Interrupt(); err != nil {
-			t.Errorf("%s: after an interrupt: %v", methods[i], err)
+		if _, err := h.Interrupt(); err != nil {
+			t.Errorf("%s: after an interrupt: %v", h.method, err)
 		}
 	}
 	l.gone(t)

@@ -204,6 +204,17 @@ func (n *Node) do(method string, args ...any) {
 	}
 }
 
+// PID returns the id of the node's process.
+func (n *Node) PID() int { return n.proc.cmd.Process.Pid }
+
+// Signal sends a signal to the node's process.
+func (n *Node) Signal(s os.Signal) {
+	n.t.Helper()
+	if err := n.proc.cmd.Process.Signal(s); err != nil {
+		n.t.Fatalf("%s: %v: %v", n.Name, s, err)
+	}
+}
+
 // Stop asks the program to end and waits for that. It returns the time it took, and
 // an error unless the exit code was 0.
 func (n *Node) Stop() (time.Duration, error) { return n.proc.stop() }
