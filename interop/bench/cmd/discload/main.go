@@ -33,10 +33,10 @@ import (
 )
 
 // burst is how many requests go out at a time, window how many of them wait for
-// their answer at once.
+// their answer at once, as many as in disccli.
 const (
 	burst  = 64
-	window = 16
+	window = 32
 )
 
 // mostLost is the share of requests without an answer above which the figures
