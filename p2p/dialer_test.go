@@ -217,7 +217,7 @@ func TestDialKeepsToNetRestrict(t *testing.T) {
 					c.StaticNodes = []*enode.Node{nodeAt(2, theirs4).WithAddr(theirs4, theirs6)}
 				})
 				w.eventually(time.Second, "the node is a peer", func() bool { return a.PeerCount() == 1 })
-				if at := a.Peers()[0].remote.Addr(); at != theirs6 {
+				if at := a.Peers()[0].RemoteAddr().Addr(); at != theirs6 {
 					t.Errorf("connected to %v, want %v", at, theirs6)
 				}
 			})

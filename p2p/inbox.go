@@ -22,14 +22,14 @@ type intake struct {
 	still    sync.Cond  // after the end: nobody reads any more
 	bytes    int        // of all inboxes
 	ended    error      // why no more messages come
-	discard  bool       // the messages that wait are not wanted any more
 	progress time.Time  // when the inboxes became full, or a protocol last took a message from one
 
-	reading bool        // somebody has the turn
-	turns   uint        // that were taken so far
 	relief  *time.Timer // takes the turn if nobody else does; nil until it is needed
 	armed   bool        // relief will fire
-	seen    uint        // turns when relief was armed
+	seen    uint32      // turns when relief was armed
+	turns   uint32      // that were taken so far
+	reading bool        // somebody has the turn
+	discard bool        // the messages that wait are not wanted any more
 }
 
 // An inbox is the part of the intake that one protocol reads.

@@ -34,10 +34,10 @@ type liveness struct {
 
 	credits float64   // pongs that may be sent at once
 	counted time.Time // when credits was brought up to date
-	owed    bool      // a ping waits for its pong
 	second  time.Time // the second in which pings are counted
-	pings   int       // in it
-	ignored int       // messages with reserved codes
+	pings   uint32    // in it
+	ignored uint16    // messages with reserved codes
+	owed    bool      // a ping waits for its pong
 }
 
 func (l *liveness) start(now time.Time) {
@@ -142,6 +142,7 @@ func (l *liveness) tick(now time.Time, paused bool) (d duties) {
 
 // tend does what is due for the peer. It does not block.
 func (p *Peer) tend(now time.Time) {
+	p.firstTurn()
 	stalled := p.in.stalled(now)
 	if stalled >= handlerTimeout {
 		p.end(DiscSubprotocolError, errHandlerStalled, false)

@@ -39,11 +39,11 @@ type outbox struct {
 	pending []byte     // sealed frames
 	frames  int        // number of frames in pending
 	shared  shares     // messages of Broadcast, not sealed yet, that follow pending
-	spread  bool       // the spreader has this outbox in its hands
 	sending int        // bytes that are being written
 	queued  uint64     // messages ever queued
 	written uint64     // of them, those that were written
 	writing bool       // somebody is in send or trySend, or a flusher runs
+	spread  bool       // the spreader has this outbox in its hands
 	closing bool       // Disconnect is queued: nothing may follow
 	pongs   int        // pongs in pending
 	err     error      // sticky: why nothing can be written

@@ -34,32 +34,29 @@ type Peer struct {
 	name    string
 	caps    []Cap
 	inbound bool
-	local   netip.AddrPort
-	remote  netip.AddrPort
 
-	conn   *rlpx.Conn
-	fd     *stream
-	run    []*running // immutable; the inboxes in it are guarded by in.mu
-	in     intake
-	out    outbox
-	live   liveness
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed when nothing of the connection is left
-
+	conn *rlpx.Conn
+	fd   *stream
+	run  []*running // immutable; the inboxes in it are guarded by in.mu
+	in   intake
+	out  outbox
+	live liveness
 	work sync.WaitGroup // the protocols and the relief reader
+	gone sync.WaitGroup // ends when nothing of the connection is left
 
-	mu    sync.Mutex // guards the fields below
-	begun bool       // finish is called by whoever ends the connection
-	ended *endError  // how the connection ended; the first one to say so decides
-	told  error      // what a protocol found wrong after the other side had ended it
+	mu       sync.Mutex      // guards the fields below
+	ctx      context.Context // nil until it is asked for
+	cancel   context.CancelFunc
+	begun    bool      // finish is called by whoever ends the connection
+	finished bool      // the context has ended, or will be made so
+	ended    *endError // how the connection ended; the first one to say so decides
+	told     error     // what a protocol found wrong after the other side had ended it
 }
 
 // NewPeer returns a Peer without a connection, for tests of protocols that run
 // over MsgPipe. Disconnect ends its context.
 func NewPeer(node *enode.Node, name string, caps []Cap) *Peer {
-	p := &Peer{id: node.ID(), node: node, name: cleanName(name), caps: slices.Clone(caps), done: make(chan struct{})}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p := &Peer{id: node.ID(), node: node, name: cleanName(name), caps: slices.Clone(caps)}
 	return p
 }
 
@@ -68,10 +65,8 @@ func newPeer(s *Server, c *rlpx.Conn, fd *stream, node *enode.Node, h *Hello, in
 	p := &Peer{
 		srv: s, conn: c, fd: fd, run: run,
 		id: node.ID(), node: node, name: h.Name, caps: h.Caps, inbound: inbound,
-		local: addrPort(fd.LocalAddr()), remote: addrPort(fd.RemoteAddr()),
-		done: make(chan struct{}),
 	}
-	p.ctx, p.cancel = context.WithCancel(s.ctx)
+	p.gone.Add(1)
 	p.in.init(run)
 	p.out.init(c, fd, s.bufs, func(err error) { p.end(DiscNetworkError, err, false) })
 	p.live.start(time.Now())
@@ -101,14 +96,48 @@ func (p *Peer) Static() bool { return p.srv != nil && p.srv.static(p.id) }
 func (p *Peer) Trusted() bool { return p.srv != nil && p.srv.trusted(p.id) }
 
 // LocalAddr returns our address of the connection.
-func (p *Peer) LocalAddr() netip.AddrPort { return p.local }
+func (p *Peer) LocalAddr() netip.AddrPort {
+	if p.fd == nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(p.fd.LocalAddr())
+}
 
 // RemoteAddr returns the peer's address of the connection. Of a peer that came to
 // us, the port is of no use for dialing.
-func (p *Peer) RemoteAddr() netip.AddrPort { return p.remote }
+func (p *Peer) RemoteAddr() netip.AddrPort {
+	if p.fd == nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(p.fd.RemoteAddr())
+}
 
 // Context ends with the connection.
-func (p *Peer) Context() context.Context { return p.ctx }
+func (p *Peer) Context() context.Context {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil {
+		parent := context.Background()
+		if p.srv != nil {
+			parent = p.srv.ctx
+		}
+		p.ctx, p.cancel = context.WithCancel(parent)
+		if p.finished {
+			p.cancel()
+		}
+	}
+	return p.ctx
+}
+
+// endContext ends the context, also one that is asked for later.
+func (p *Peer) endContext() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished = true
+	if p.cancel != nil {
+		p.cancel()
+	}
+}
 
 // Log returns a logger that names the peer.
 func (p *Peer) Log() *slog.Logger {
@@ -121,7 +150,7 @@ func (p *Peer) Log() *slog.Logger {
 
 // String returns the ID's first digits, the client name and the address.
 func (p *Peer) String() string {
-	return fmt.Sprintf("%.16v %s %v", p.id.String(), p.name, p.remote)
+	return fmt.Sprintf("%.16v %s %v", p.id.String(), p.name, p.RemoteAddr())
 }
 
 // Running returns the version of the named protocol that runs with the peer.
@@ -174,7 +203,7 @@ func (p *Peer) end(reason DiscReason, err error, byRemote bool) {
 		return
 	}
 	if p.conn == nil { // made by NewPeer
-		p.cancel()
+		p.endContext()
 		return
 	}
 	p.in.end(p.ended, false, p.run)
@@ -192,9 +221,6 @@ func (p *Peer) begin() {
 	for _, r := range p.run {
 		p.work.Go(func() { p.runProtocol(r) })
 	}
-	p.in.mu.Lock()
-	p.passTurn() // a protocol need not begin by reading
-	p.in.mu.Unlock()
 	p.mu.Lock()
 	p.begun = true
 	over := p.ended != nil
@@ -216,7 +242,7 @@ func (p *Peer) finish() {
 	why := p.ended
 	quiet := why.byRemote || why.reason == DiscNetworkError
 	p.in.end(why, !quiet, p.run)
-	p.cancel()
+	p.endContext()
 	if !quiet {
 		p.out.goodbye(why.reason, goodbyeTimeout)
 		p.fd.linger(lingerTimeout)
@@ -332,7 +358,7 @@ func (rw *protoRW) WriteMsg(m Msg) error {
 func (p *Peer) event(t EventType) Event {
 	return Event{
 		Type: t, Time: time.Now(), Peer: p.id,
-		Local: p.local.String(), Remote: p.remote.String(), Inbound: p.inbound, Name: p.name,
+		Local: p.LocalAddr().String(), Remote: p.RemoteAddr().String(), Inbound: p.inbound, Name: p.name,
 	}
 }
 
@@ -359,8 +385,8 @@ func (p *Peer) Info() *PeerInfo {
 	for i, c := range p.caps {
 		info.Caps[i] = c.String()
 	}
-	info.Network.LocalAddress = p.local.String()
-	info.Network.RemoteAddress = p.remote.String()
+	info.Network.LocalAddress = p.LocalAddr().String()
+	info.Network.RemoteAddress = p.RemoteAddr().String()
 	info.Network.Inbound = p.inbound
 	info.Network.Trusted = p.Trusted()
 	info.Network.Static = p.Static()

@@ -198,8 +198,8 @@ func TestProxyCarriesEverything(t *testing.T) {
 		}
 	}
 	for _, peer := range s.Peers() {
-		if want := (map[enode.ID]netip.AddrPort{newID(3): at})[peer.ID()]; peer.remote != want {
-			t.Errorf("the peer %v is at %v, want %v", peer.ID(), peer.remote, want)
+		if want := (map[enode.ID]netip.AddrPort{newID(3): at})[peer.ID()]; peer.RemoteAddr() != want {
+			t.Errorf("the peer %v is at %v, want %v", peer.ID(), peer.RemoteAddr(), want)
 		}
 	}
 	if s.Discovery() != nil {

@@ -65,7 +65,7 @@ func TestHostNameResolvedOnRedial(t *testing.T) {
 		w.serverAt(2, privateAddr(3), nil)
 		book.set(theirName, privateAddr(3))
 		w.eventually(2*time.Minute, "it is a peer at its new address", func() bool {
-			return a.PeerCount() == 1 && a.Peers()[0].remote.Addr() == privateAddr(3)
+			return a.PeerCount() == 1 && a.Peers()[0].RemoteAddr().Addr() == privateAddr(3)
 		})
 	})
 }

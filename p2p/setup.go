@@ -88,7 +88,7 @@ func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
 		s.setupFailed(l, err)
 		l.fd.Close()
 	} else {
-		s.log.Debug("Peer added", "peer", p.id, "client", p.name, "remote", p.remote, "inbound", p.inbound, "after", time.Since(began))
+		s.log.Debug("Peer added", "peer", p.id, "client", p.name, "remote", p.RemoteAddr(), "inbound", p.inbound, "after", time.Since(began))
 	}
 	if ready != nil {
 		if err != nil {
@@ -142,7 +142,6 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	l.fd.SetDeadline(time.Time{})
 	p := newPeer(s, l.conn, l.fd, node, l.hello, l.inbound(), run)
 	if err := s.enter(l, p); err != nil {
-		p.cancel()
 		err := l.fail(StepAdmit, err)
 		s.refuse(l, err)
 		return nil, err
@@ -347,7 +346,7 @@ func (e *SetupError) verdict() error {
 func (s *Server) startPeer(p *Peer, replaced *Peer) {
 	if replaced != nil {
 		replaced.Disconnect(DiscAlreadyConnected)
-		<-replaced.done
+		replaced.gone.Wait()
 	}
 	s.events.emit(p.event(EventAdd))
 	p.begin()
@@ -362,8 +361,8 @@ func (s *Server) dropPeer(p *Peer, why *endError) {
 	e := p.event(EventDrop)
 	e.Error, e.Err, e.Reason, e.ByRemote = why.Error(), why, why.reason, why.byRemote
 	s.events.emit(e)
-	s.log.Debug("Peer dropped", "peer", p.id, "client", p.name, "remote", p.remote, "err", why)
-	close(p.done)
+	s.log.Debug("Peer dropped", "peer", p.id, "client", p.name, "remote", p.RemoteAddr(), "err", why)
+	p.gone.Done()
 }
 
 // removePeer takes p out, unless another connection with the same node has taken
@@ -378,7 +377,7 @@ func (s *Server) removePeer(p *Peer, why *endError) {
 	s.changed.Broadcast()
 	if s.running() {
 		s.set.Note(p.id, Verdict{
-			Time: time.Now(), Gate: GateProtocol, Inbound: p.inbound, Remote: p.remote, Detail: p.about(), Err: why,
+			Time: time.Now(), Gate: GateProtocol, Inbound: p.inbound, Remote: p.RemoteAddr(), Detail: p.about(), Err: why,
 		})
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 // reliefDelay is how long a connection may go unread while all of its protocols
 // are at work. It is found out late rather than early, by at most twice as much,
-// so that a busy connection costs no more than a timer now and then.
+// so that a busy connection costs no more than a timer now and then. Before the first
+// turn it is up to one tick more.
 const reliefDelay = 10 * time.Millisecond
 
 // take sets m to the next message for the protocol r. After the end it gives what
@@ -87,6 +88,17 @@ func (p *Peer) hand(to *running, m *Msg) bool {
 	defer p.in.mu.Unlock()
 	p.in.put(&to.queue, m)
 	return !p.in.full()
+}
+
+// firstTurn sees to it that the connection is read if no protocol begins by reading.
+// It is called at each tick, so that the usual case, in which one does, costs
+// nothing.
+func (p *Peer) firstTurn() {
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	if p.in.turns == 0 {
+		p.passTurn()
+	}
 }
 
 // beginTurn takes the turn. Caller holds mu and has seen that it is free.

@@ -143,7 +143,7 @@ func TestTurnComesBack(t *testing.T) {
 		x := s.stranger(2).join()
 		w.pass(time.Second)
 		in := &s.Peers()[0].in
-		turns := func() (n uint, armed bool) {
+		turns := func() (n uint32, armed bool) {
 			in.mu.Lock()
 			defer in.mu.Unlock()
 			return in.turns, in.armed

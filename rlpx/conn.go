@@ -30,7 +30,8 @@ type Conn struct {
 	remote secp.PublicKey
 	src    source
 
-	// Written by SetSnappy while nobody reads or writes.
+	// Written by accept and SetSnappy, while nobody reads or writes.
+	mirror bool // the remote key is our own
 	snappy bool
 
 	out *lane // owned by the writer
@@ -38,7 +39,6 @@ type Conn struct {
 	reading sync.Mutex // held by ReadMsg; guards the fields below
 	in      *lane
 	limits  Limits
-	mirror  bool  // the remote key is our own
 	err     error // ends all reading
 	win     window
 }

@@ -50,9 +50,8 @@ func newLanes(s secrets, t *transcript) (fromInitiator, fromRecipient *lane, err
 	}
 	// One key and one counter serve both directions: a known weakness of the
 	// protocol, listed in the specification.
-	var lanes [2]lane
-	for i := range lanes {
-		l := &lanes[i]
+	lanes := [2]*lane{new(lane), new(lane)}
+	for _, l := range lanes {
 		l.stream = cipher.NewCTR(key, l.seed[:]) // all zero
 		l.block = block
 	}
@@ -60,7 +59,7 @@ func newLanes(s secrets, t *transcript) (fromInitiator, fromRecipient *lane, err
 	// packet of the side that writes it.
 	lanes[0].begin(s.mac, t.recipientNonce, t.auth)
 	lanes[1].begin(s.mac, t.initiatorNonce, t.ack)
-	return &lanes[0], &lanes[1], nil
+	return lanes[0], lanes[1], nil
 }
 
 // begin gives the hash its first input.
