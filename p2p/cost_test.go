@@ -208,7 +208,7 @@ const (
 	maxAllocsBroadcast = 5
 )
 
-// A peer at rest holds no buffers and less than 64 KiB in all, simulated network
+// A peer at rest holds no buffers and less than 16 KiB in all, simulated network
 // and both sides of it included; a message of 800 KB changes that only for as long
 // as it is being read.
 func TestCostMemory(t *testing.T) {
@@ -234,8 +234,8 @@ func TestCostMemory(t *testing.T) {
 		}
 		idle := (heap() - before) / peers
 		t.Logf("%d bytes for a peer at rest, with the other side and the connection", idle)
-		if idle > 64<<10 {
-			t.Errorf("%d bytes for a peer at rest, want at most 64 KiB", idle)
+		if idle > 16<<10 {
+			t.Errorf("%d bytes for a peer at rest, want at most 16 KiB", idle)
 		}
 		x := xs[0]
 		x.hear()
