@@ -231,8 +231,11 @@ func TestTurnKeepsOrder(t *testing.T) {
 							return err
 						}
 						var got uint64
-						if err := m.Decode(&got); err != nil || got != n {
-							return fmt.Errorf("protocol %d: message %d, %v; want %d", i, got, err, n)
+						if err := m.Decode(&got); err != nil {
+							return err
+						}
+						if got != n {
+							return fmt.Errorf("protocol %d: message %d, want %d", i, got, n)
 						}
 						m.Release()
 						if r.IntN(3) == 0 {
