@@ -91,9 +91,6 @@ func (r *reloader) apply(next inForce) (changed int) {
 	}
 	if !slices.Equal(was.NetRestrict, next.NetRestrict) {
 		did("netrestrict", r.srv.SetNetRestrict(next.NetRestrict...), "from", was.NetRestrict, "to", next.NetRestrict)
-		if !next.NoDiscover {
-			r.log.Warn("Discovery keeps to the networks it was started with until a restart")
-		}
 	}
 	if was.NoDial != next.NoDial && !r.started.Settings.NoDial {
 		did("nodial", r.srv.PauseDialing(next.NoDial), "from", was.NoDial, "to", next.NoDial)

@@ -1,5 +1,5 @@
 // Package keccak is Keccak-256 as Ethereum uses it, for one running hash or for
-// four side by side.
+// up to eight side by side.
 //
 // It is the function submitted to the SHA-3 competition. SHA3-256 of FIPS 202
 // differs from it in the padding alone.
