@@ -66,7 +66,8 @@ type Config struct {
 	// Zero means 1024.
 	Sessions int
 
-	// Logger gets what an operator should know. Nil means nobody does.
+	// Logger gets what an operator should know. Nil means nobody does. Its handler
+	// must not call the Service, which may wait for it.
 	Logger *slog.Logger
 }
 

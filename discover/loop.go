@@ -14,7 +14,7 @@ import (
 const minWait = time.Millisecond
 
 // in runs f where it may call the engines, and does what comes of it. It returns
-// false, without running f, if the Service has ended. F must not call in.
+// false, without running f, if the Service has ended. F must call neither in nor look.
 func (s *Service) in(f func(now time.Time)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/enode"
 	"parley/internal/simnet"
 )
 
@@ -42,4 +43,29 @@ func TestAlarmInAFlood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Both protocols begin at once, even if one of them has something to do before the
+// alarm that begins them rings.
+func TestBothBegin(t *testing.T) {
+	inWorld(t, simnet.Link{}, func(w *world) {
+		boot := w.add(onlyV5)
+		_, conn, self := w.machine(98)
+		_, silent, dead := w.machine(99)
+		defer silent.Close()
+		s, err := newService(Config{
+			PrivateKey: testKey(t, 98), Self: self, Conn: conn, Bootnodes: []*enode.Node{boot.node}, V4: true, V5: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		c := s.begin(w.context(time.Second), discV4, func(now time.Time) uint64 { return uint64(s.v4.Ping(now, dead)) })
+		defer c.cancel()
+		s.start()
+		w.wait(2 * minWait)
+		if s := s.Stats(); s.V4.Sent["PING"] == 0 || s.V5.PacketsOut == 0 {
+			t.Errorf("%v sent by v4, %d packets by v5; want some of both", s.V4.Sent, s.V5.PacketsOut)
+		}
+	})
 }

@@ -4,8 +4,7 @@
 // A [Service] is the shell around the two protocols, which are engines that know
 // neither sockets nor clocks. One mutex guards both engines. Whoever has something
 // for them, the reader of the socket, a caller or the clock, takes it, and does in
-// one place what comes of that.
-// Several services in one process share nothing.
+// one place what comes of that. Several services in one process share nothing.
 //
 //	s, err := discover.Listen(discover.Config{PrivateKey: key, V5: true, Bootnodes: boot})
 //	…
@@ -43,7 +42,7 @@ type Service struct {
 	sockets *sockets
 
 	mu          sync.Mutex     // guards the fields below; held by in and look only
-	v4          *discv4.Engine // one of the engines may be nil
+	v4          *discv4.Engine // guarded is what it points to; one of the engines may be nil
 	v5          *discv5.Engine
 	calls       map[callKey]chan<- outcome
 	out         []outgoing
@@ -105,6 +104,10 @@ func newService(cfg Config) (*Service, error) {
 		news:    newNewsDesk(),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
+
+		// The first call of Advance starts the engines, and nothing puts it off.
+		alarm: time.Now(),
+		timer: time.NewTimer(0),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -161,7 +164,6 @@ func newRand() *rand.Rand {
 
 // start starts the goroutines: one reader for each socket, and the clock.
 func (s *Service) start() {
-	s.timer = time.NewTimer(0) // the first call of Advance starts the engines
 	for _, socket := range s.sockets.all {
 		s.tasks.Go(func() { s.readLoop(socket) })
 	}
