@@ -9,19 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"parley/daemon/internal/testnode"
 	"parley/discover"
 	"parley/enode"
 	"parley/nat"
 )
-
-func newKey(t *testing.T) *enode.PrivateKey {
-	t.Helper()
-	key, err := enode.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // run starts a bootnode on the loopback interface, which ends with the test.
 func run(t *testing.T, cfg Config) *enode.Node {
@@ -51,8 +43,8 @@ func run(t *testing.T, cfg Config) *enode.Node {
 // by v5 alone.
 func TestNodesMeet(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
-		boot := run(t, Config{PrivateKey: newKey(t)})
-		keys := []*enode.PrivateKey{newKey(t), newKey(t)}
+		boot := run(t, Config{PrivateKey: testnode.NewKey(t)})
+		keys := []*enode.PrivateKey{testnode.NewKey(t), testnode.NewKey(t)}
 		var nodes []*discover.Service
 		for _, key := range keys {
 			s, err := discover.Listen(discover.Config{
@@ -82,8 +74,8 @@ func TestNodesMeet(t *testing.T) {
 // the clock.
 func TestRecord(t *testing.T) {
 	before := uint64(time.Now().UnixMilli())
-	four := run(t, Config{PrivateKey: newKey(t), NAT: nat.External("203.0.113.9")})
-	six := run(t, Config{PrivateKey: newKey(t), NAT: nat.External("2001:db8::9")})
+	four := run(t, Config{PrivateKey: testnode.NewKey(t), NAT: nat.External("203.0.113.9")})
+	six := run(t, Config{PrivateKey: testnode.NewKey(t), NAT: nat.External("2001:db8::9")})
 	if at, _ := four.UDPEndpoint(); at.Addr() != netip.MustParseAddr("203.0.113.9") || at.Port() == 0 {
 		t.Errorf("endpoint %v, want 203.0.113.9 and the port", at)
 	}
@@ -103,9 +95,9 @@ func TestRunErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, cfg := range []Config{
-		{Addr: "203.0.113.9:0", PrivateKey: newKey(t)},
+		{Addr: "203.0.113.9:0", PrivateKey: testnode.NewKey(t)},
 		{Addr: "127.0.0.1:0"},
-		{Addr: "127.0.0.1:0", PrivateKey: newKey(t), NAT: nat.External("0.0.0.0")},
+		{Addr: "127.0.0.1:0", PrivateKey: testnode.NewKey(t), NAT: nat.External("0.0.0.0")},
 	} {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 		cfg.Started = func(*enode.Node) error { return nil }

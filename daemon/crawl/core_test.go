@@ -1,7 +1,6 @@
 package crawl
 
 import (
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/daemon/internal/testnode"
 	"parley/dnsdisc"
 	"parley/enode"
 	"parley/enr"
@@ -21,21 +21,7 @@ var errNobody = errors.New("no answer")
 // testNode returns a node of key i, with a record of the given number at a port.
 func testNode(t testing.TB, i int, seq uint64, port uint16) *enode.Node {
 	t.Helper()
-	var b [32]byte
-	binary.BigEndian.PutUint64(b[24:], uint64(i)+1)
-	key, err := enode.ParsePrivateKey(b[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := enr.Sign(key, seq, enr.IP(netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 7})), enr.UDP(port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := enode.New(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return testnode.Node(t, testnode.Key(t, i), seq, enr.IP(netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 7})), enr.UDP(port))
 }
 
 // bare returns n as discovery v4 tells of it, at another port.

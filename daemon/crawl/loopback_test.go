@@ -2,13 +2,12 @@ package crawl
 
 import (
 	"context"
-	"net/netip"
 	"testing"
 	"time"
 
+	"parley/daemon/internal/testnode"
 	"parley/discover"
 	"parley/enode"
-	"parley/enr"
 )
 
 // Of 20 nodes on the loopback interface, each of which was told of the next three
@@ -24,7 +23,7 @@ func TestCrawlLoopback(t *testing.T) {
 			var services []*discover.Service
 			var nodes []*enode.Node
 			for range 20 {
-				s, n := listen(t, tt.v4)
+				s, n := testnode.Listen(t, tt.v4)
 				services, nodes = append(services, s), append(nodes, n)
 			}
 			for i, s := range services {
@@ -34,7 +33,7 @@ func TestCrawlLoopback(t *testing.T) {
 					}
 				}
 			}
-			crawler, self := listen(t, tt.v4)
+			crawler, self := testnode.Listen(t, tt.v4)
 			core := newCore(t, Config{Self: self.ID(), V4: tt.v4, Seeds: nodes[:1]})
 			complete, err := Run(ctx, core, crawler, Options{})
 			if !complete || err != nil {
@@ -53,31 +52,4 @@ func TestCrawlLoopback(t *testing.T) {
 			t.Log(p.String())
 		})
 	}
-}
-
-// listen starts a service on the loopback interface that knows nobody.
-func listen(t *testing.T, v4 bool) (*discover.Service, *enode.Node) {
-	t.Helper()
-	key, err := enode.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := discover.Listen(discover.Config{PrivateKey: key, V4: v4, V5: !v4, Addr: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	at := s.Addr()
-	r, err := enr.Sign(key, 1, enr.IP(netip.MustParseAddr("127.0.0.1")), enr.UDP(at.Port()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := enode.New(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetSelf(n); err != nil {
-		t.Fatal(err)
-	}
-	return s, n
 }

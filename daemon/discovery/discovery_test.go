@@ -6,42 +6,15 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
+	"parley/daemon/internal/testnode"
 	"parley/daemon/jsonrpc"
 	"parley/discover"
 	"parley/enode"
-	"parley/enr"
 )
-
-// listen starts a service on the loopback interface.
-func listen(t *testing.T, v4 bool, bootnodes ...*enode.Node) (*discover.Service, *enode.Node) {
-	t.Helper()
-	key, err := enode.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := discover.Listen(discover.Config{PrivateKey: key, V4: v4, V5: !v4, Addr: "127.0.0.1:0", Bootnodes: bootnodes})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	r, err := enr.Sign(key, 7, enr.IP(netip.MustParseAddr("127.0.0.1")), enr.UDP(s.Addr().Port()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := enode.New(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetSelf(n); err != nil {
-		t.Fatal(err)
-	}
-	return s, n
-}
 
 // connect returns a client of rpc.
 func connect(t *testing.T, rpc *jsonrpc.Server) *jsonrpc.Client {
@@ -63,16 +36,16 @@ func TestMethods(t *testing.T) {
 	}{{"discv4", true, RegisterV4}, {"discv5", false, RegisterV5}} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx := t.Context()
-			hub, _ := listen(t, tt.v4)
+			hub, _ := testnode.Listen(t, tt.v4)
 			var others []*enode.Node
 			for range 4 {
-				_, n := listen(t, tt.v4)
+				_, n := testnode.Listen(t, tt.v4)
 				others = append(others, n)
 				if _, err := hub.Ping(ctx, n); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s, self := listen(t, tt.v4, others[0])
+			s, self := testnode.Listen(t, tt.v4, others[0])
 			for _, n := range others {
 				if _, err := s.Ping(ctx, n); err != nil {
 					t.Fatal(err)
@@ -145,7 +118,7 @@ func TestBuckets(t *testing.T) {
 
 // In an empty network the search for random nodes ends with the caller's patience.
 func TestRandomNobody(t *testing.T) {
-	s, _ := listen(t, true)
+	s, _ := testnode.Listen(t, true)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if found := random(ctx, s, 5); found == nil || len(found) != 0 {
@@ -155,8 +128,8 @@ func TestRandomNobody(t *testing.T) {
 
 // A node tells its tables, each protocol's or null if it is off.
 func TestTable(t *testing.T) {
-	s, self := listen(t, true)
-	_, other := listen(t, true)
+	s, self := testnode.Listen(t, true)
+	_, other := testnode.Listen(t, true)
 	if _, err := s.Ping(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +168,8 @@ func TestTable(t *testing.T) {
 // A ping tells which protocol answered, and what was wrong if none did.
 func TestPing(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
-		s, _ := listen(t, v4)
-		_, other := listen(t, v4)
+		s, _ := testnode.Listen(t, v4)
+		_, other := testnode.Listen(t, v4)
 		rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
 		RegisterPing(rpc, s)
 		client := connect(t, rpc)
@@ -214,7 +187,7 @@ func TestPing(t *testing.T) {
 	}
 	rpc := jsonrpc.NewServer(slog.New(slog.DiscardHandler))
 	RegisterPing(rpc, nil)
-	_, other := listen(t, true)
+	_, other := testnode.Listen(t, true)
 	if err := connect(t, rpc).Call(t.Context(), new(Pong), "p2p_ping", other.String()); err == nil || err.Error() != "discovery is off" {
 		t.Errorf("without discovery: %v", err)
 	}

@@ -2,7 +2,6 @@ package nodeset
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -14,23 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"parley/daemon/internal/testnode"
 	"parley/dnsdisc"
 	"parley/enode"
 	"parley/enr"
 	"parley/eth"
 	"parley/rlp"
 )
-
-func testKey(t testing.TB, i int) *enode.PrivateKey {
-	t.Helper()
-	var b [32]byte
-	binary.BigEndian.PutUint64(b[24:], uint64(i)+1)
-	key, err := enode.ParsePrivateKey(b[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 var start = time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
 
@@ -47,7 +36,7 @@ func setOf(t testing.TB, members ...member) (dnsdisc.NodeSet, []enode.ID) {
 	set := make(dnsdisc.NodeSet)
 	var ids []enode.ID
 	for i, m := range members {
-		r, err := enr.Sign(testKey(t, i), uint64(i)+1, m.entries...)
+		r, err := enr.Sign(testnode.Key(t, i), uint64(i)+1, m.entries...)
 		if err != nil {
 			t.Fatal(err)
 		}
