@@ -1,7 +1,6 @@
 package nodeset
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -90,9 +89,4 @@ func (r *Row) Fields() []string {
 		r.Fork, r.Network, strconv.FormatBool(r.Snap),
 		moment(r.FirstResponse), moment(r.LastResponse), moment(r.LastCheck), r.Enode, r.ENR,
 	}
-}
-
-// IDs returns the IDs of a set, sorted.
-func IDs(set dnsdisc.NodeSet) []enode.ID {
-	return slices.SortedFunc(maps.Keys(set), enode.ID.Compare)
 }

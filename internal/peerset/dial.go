@@ -150,9 +150,6 @@ func (s *Set) Resolvable(yes bool) { s.resolvable = yes }
 // Dials in flight and peers stay.
 func (s *Set) Pause(yes bool) { s.paused = yes }
 
-// Paused reports whether dialing is paused.
-func (s *Set) Paused() bool { return s.paused }
-
 // dialable reports why a node cannot be dialed at all.
 func (s *Set) dialable(now time.Time, n *enode.Node, addrs []netip.Addr) (Gate, error) {
 	if n.Hostname() != "" { // its addresses are looked up, and checked by Permit, at each dial

@@ -51,7 +51,7 @@ func runSuite(t testing.TB, devp2p string, args ...string) Suite {
 }
 
 // parseSuite reads the lines `-- OK name (time)` and `-- FAIL name (time)`, and
-// holds their number against the last line, `5/5 tests passed.`
+// holds their number against the last line, which is `5/5 tests passed.` or the like.
 func parseSuite(text string) (Suite, error) {
 	var s Suite
 	var passed, all int
