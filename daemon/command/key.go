@@ -75,34 +75,24 @@ func (a *app) keyGenerate(_ context.Context, c *cli.Command) error {
 }
 
 func (a *app) keyToID(_ context.Context, c *cli.Command) error {
-	path, key, err := readKeyArg(c)
+	result, _, err := readKeyArg(c)
 	if err != nil {
 		return err
 	}
-	result := about(path, key)
 	return a.print(c, result, result.ID)
 }
 
 func (a *app) keyToEnode(_ context.Context, c *cli.Command) error {
-	path, key, err := readKeyArg(c)
+	result, key, ip, err := readEndpointArgs(c)
 	if err != nil {
 		return err
 	}
-	ip, err := ipFlag(c)
-	if err != nil {
-		return err
-	}
-	result := about(path, key)
 	result.Enode = enode.NewV4(key.Public(), ip, c.Uint16("tcp"), c.Uint16("udp")).URL()
 	return a.print(c, result, result.Enode)
 }
 
 func (a *app) keyToENR(_ context.Context, c *cli.Command) error {
-	path, key, err := readKeyArg(c)
-	if err != nil {
-		return err
-	}
-	ip, err := ipFlag(c)
+	result, key, ip, err := readEndpointArgs(c)
 	if err != nil {
 		return err
 	}
@@ -110,7 +100,6 @@ func (a *app) keyToENR(_ context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	result := about(path, key)
 	result.ENR = record.String()
 	return a.print(c, result, result.ENR)
 }
@@ -138,12 +127,25 @@ func endpointEntries(ip netip.Addr, tcp, udp uint16) (entries []enr.Entry) {
 	return entries
 }
 
-func readKeyArg(c *cli.Command) (path string, key *enode.PrivateKey, err error) {
-	if path, err = oneArg(c); err != nil {
-		return "", nil, err
+// readKeyArg reads the key whose file is the argument.
+func readKeyArg(c *cli.Command) (aboutKey, *enode.PrivateKey, error) {
+	path, err := oneArg(c)
+	if err != nil {
+		return aboutKey{}, nil, err
 	}
-	key, err = datadir.ReadKey(path)
-	return path, key, err
+	key, err := datadir.ReadKey(path)
+	if err != nil {
+		return aboutKey{}, nil, err
+	}
+	return about(path, key), key, nil
+}
+
+// readEndpointArgs is readKeyArg with the address of the node.
+func readEndpointArgs(c *cli.Command) (result aboutKey, key *enode.PrivateKey, ip netip.Addr, err error) {
+	if result, key, err = readKeyArg(c); err == nil {
+		ip, err = ipFlag(c)
+	}
+	return result, key, ip, err
 }
 
 func ipFlag(c *cli.Command) (netip.Addr, error) {
