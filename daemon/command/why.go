@@ -31,7 +31,7 @@ func (a *app) why(ctx context.Context, c *cli.Command) error {
 	if _, err := enode.ParseID(who); err != nil {
 		n, err := enode.Parse(who)
 		if err != nil {
-			return &exitError{exitUsage, err}
+			return usagef("%q is neither a node id of 64 hex digits nor the URL or record of a node: %w", who, err)
 		}
 		who = n.ID().String()
 	}
