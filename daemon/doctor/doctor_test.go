@@ -90,7 +90,9 @@ func TestExamine(t *testing.T) {
 		{"provider's NAT", func(f *Facts) { f.Info.Enode = nodeURL + "100.64.1.1:30303" }, "nat", Warn, "behind the provider's NAT", "forward"},
 		{"loopback by mistake", func(f *Facts) { f.Info.Enode = nodeURL + "127.0.0.1:30303" }, "nat", Warn, "(loopback)", "forward"},
 		{"loopback as meant", func(f *Facts) { f.Info.Enode, f.Setup.Listen = nodeURL+"127.0.0.1:30303", "127.0.0.1:30303" }, "nat", OK, "(loopback)", ""},
-		{"no address", func(f *Facts) { f.Info.Enode = strings.TrimSuffix(nodeURL, "@") }, "nat", Warn, "no address yet", "Others tell"},
+		{"no address", func(f *Facts) { f.Info.Enode = strings.TrimSuffix(nodeURL, "@") }, "nat", Warn, "no address yet", "once it talks to enough"},
+		{"no address, no discovery", func(f *Facts) { f.Info.Enode, f.Setup.Discovery = strings.TrimSuffix(nodeURL, "@"), nil }, "nat", Warn, "no address yet", "--nat extip:IP"},
+		{"private, no discovery", func(f *Facts) { f.Info.Enode, f.Setup.Discovery = nodeURL+"10.0.0.4:30303", nil }, "nat", Warn, "10.0.0.4 (private)", "forward the TCP port"},
 
 		{"yes", func(f *Facts) { f.Info.P2P.Reachable = p2p.Reachable{TCP4: p2p.ReachYes, UDP4: p2p.ReachYes} },
 			"reachable", OK, "tcp4 yes  tcp6 unknown  udp4 yes  udp6 unknown", ""},

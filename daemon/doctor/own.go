@@ -97,6 +97,9 @@ func checkNAT(f *Facts) Check {
 	if err != nil || !n.Addr().IsValid() || n.Addr().IsUnspecified() {
 		c.Status, c.Detail = Warn, "the record announces no address yet"
 		c.Remedy = "Others tell the node its address once it talks to enough of them: see the check of bootnodes."
+		if f.Setup.Discovery == nil {
+			c.Remedy = "Others tell the node its address by discovery, which is off: name it with --nat extip:IP, or let a gateway tell it with --nat any."
+		}
 		return c
 	}
 	addr := n.Addr().Unmap()
@@ -112,6 +115,9 @@ func checkNAT(f *Facts) Check {
 	}
 	c.Status = Warn
 	c.Remedy = "From outside of that network nobody can connect. If that is not meant: forward TCP and UDP of the port on the gateway to this machine; others tell the node its public address then."
+	if f.Setup.Discovery == nil {
+		c.Remedy = "From outside of that network nobody can connect. If that is not meant: forward the TCP port on the gateway to this machine and name the public address with --nat extip:IP, since discovery, by which others tell it, is off; --nat any has gateways do both that can."
+	}
 	return c
 }
 
