@@ -143,7 +143,8 @@ type Config struct {
 	// ends the connection and is logged and counted.
 	CrashOnPanic bool
 
-	// Logger takes the Server's log. Nil means slog.Default().
+	// Logger takes the Server's log. Nil means slog.Default(). Its handler must not
+	// call the Server.
 	Logger *slog.Logger
 }
 

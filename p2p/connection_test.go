@@ -297,7 +297,6 @@ func TestReplacedConnectionEndsFirst(t *testing.T) {
 	t.Logf("%d connections were replaced", replaced)
 }
 
-// Pongs answer pings in the order of a queue like any message; a lone one is one
 // After Disconnect nothing follows: what protocols still write is refused at once,
 // and what they had written goes out before it.
 func TestNothingFollowsDisconnect(t *testing.T) {
@@ -338,9 +337,6 @@ func TestNothingFollowsDisconnect(t *testing.T) {
 	})
 }
 
-// A ping beyond the burst is answered half a second later although no other
-// A protocol that takes a message now and then is alive, and so is its peer, whose
-// Other messages are no pongs: who sends many and answers no ping is dropped 30 s
 // When we end a connection, the messages that no protocol took go back with their
 // buffers.
 func TestUntakenMessagesAreGivenBack(t *testing.T) {
@@ -359,8 +355,6 @@ func TestUntakenMessagesAreGivenBack(t *testing.T) {
 		s.wantNothingHeld()
 	})
 }
-
-// A side that sends pings and does not read has at most 16 pongs waiting for it,
 
 // An inbox that held a burst lets go of the room for it.
 func TestInboxAfterBurst(t *testing.T) {

@@ -231,13 +231,14 @@ func (s *Server) followDiscovery() {
 		answered := make([]netip.Addr, 0, len(news.Votes))
 		for _, v := range news.Votes {
 			answered = append(answered, v.From)
-			err := s.changeLocal(func(l *localnode.Local) error {
-				changed, err := l.Vote(now, v.From, v.Endpoint)
-				if changed {
-					s.log.Info("Others see us at another endpoint", "endpoint", v.Endpoint)
-				}
+			var changed bool
+			err := s.changeLocal(func(l *localnode.Local) (err error) {
+				changed, err = l.Vote(now, v.From, v.Endpoint)
 				return err
 			})
+			if changed {
+				s.log.Info("Others see us at another endpoint", "endpoint", v.Endpoint)
+			}
 			if err != nil && !errors.Is(err, ErrStopped) {
 				s.log.Error("Cannot change the own record", "err", err)
 			}

@@ -291,7 +291,7 @@ func helloBody(n int, version uint64) []byte {
 	return b
 }
 
-// peer makes the forger a peer: forge, then Hello.
+// forgePeer makes the forger a peer: forge, then Hello.
 func (s *testServer) forgePeer(n int, version uint64) *forgery {
 	s.w.Helper()
 	f := s.forge(n, nil)

@@ -135,7 +135,7 @@ type stranger struct {
 	conn *rlpx.Conn
 }
 
-// dial opens a connection from the host to the server, without a handshake.
+// dialFrom opens a connection from the host to the server, without a handshake.
 func (s *testServer) dialFrom(host *simnet.Host) net.Conn {
 	s.w.Helper()
 	fd, err := host.DialContext(s.w.Context(), "tcp", s.host.AddrPort(30303).String())

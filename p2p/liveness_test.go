@@ -9,6 +9,7 @@ import (
 	"parley/rlp"
 )
 
+// Pongs answer pings in the order of a queue like any message; a lone one is one
 // write.
 func TestPongIsOneWrite(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -26,6 +27,7 @@ func TestPongIsOneWrite(t *testing.T) {
 	})
 }
 
+// A ping beyond the burst is answered half a second later although no other
 // follows; and a thousand pings are no flood if they take longer than a second.
 func TestPingsBeyondTheBurst(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -68,6 +70,7 @@ func TestPingsBeyondTheBurst(t *testing.T) {
 	})
 }
 
+// A protocol that takes a message now and then is alive, and so is its peer, whose
 // pongs lie behind the messages that wait: nobody is dropped.
 func TestSlowHandlerIsNotDropped(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -104,6 +107,7 @@ func TestSlowHandlerIsNotDropped(t *testing.T) {
 	})
 }
 
+// Other messages are no pongs: who sends many and answers no ping is dropped 30 s
 // after the first one.
 func TestMissingPongEndsBusyConnection(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -124,6 +128,7 @@ func TestMissingPongEndsBusyConnection(t *testing.T) {
 	})
 }
 
+// A side that sends pings and does not read has at most 16 pongs waiting for it,
 // however slowly the pings come.
 func TestPongsWaitingAreFew(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -147,14 +147,24 @@ var errClosing = errors.New("p2p: connection is closing")
 
 // seal appends a frame to pending, behind what is shared. Caller holds mu.
 func (o *outbox) seal(code uint64, payload []byte) error {
+	return o.sealBy((*rlpx.Conn).AppendMsg, code, payload)
+}
+
+// sealCompressed is seal for a payload that is compressed already and too large to
+// be shared. Caller holds mu.
+func (o *outbox) sealCompressed(code uint64, block []byte) error {
+	return o.sealBy((*rlpx.Conn).AppendCompressed, code, block)
+}
+
+func (o *outbox) sealBy(seal func(c *rlpx.Conn, dst []byte, code uint64, b []byte) ([]byte, error), code uint64, b []byte) error {
 	if o.closing {
 		return errClosing
 	}
 	o.sealShared()
-	o.pending = o.bufs.Grow(o.pending, rlpx.SealedSize(len(payload)))
-	frames, err := o.conn.AppendMsg(o.pending, code, payload)
+	o.pending = o.bufs.Grow(o.pending, rlpx.SealedSize(len(b)))
+	frames, err := seal(o.conn, o.pending, code, b)
 	if err != nil {
-		return fmt.Errorf("p2p: message %#x of %d bytes: %w", code, len(payload), err)
+		return fmt.Errorf("p2p: message %#x of %d bytes: %w", code, len(b), err)
 	}
 	o.pending = frames
 	o.frames++

@@ -230,6 +230,13 @@ func (p *Peer) begin() {
 	}
 }
 
+// hasBegun reports whether the protocols were started.
+func (p *Peer) hasBegun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun
+}
+
 // finish takes the connection down: it says goodbye and returns when every
 // goroutine of the connection has ended. It is called once, after end.
 func (p *Peer) finish() {

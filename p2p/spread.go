@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
 
@@ -197,24 +196,6 @@ func (o *outbox) tookShare(frames []byte, err error) {
 	}
 	o.pending = frames
 	o.frames++
-}
-
-// sealCompressed seals a payload that is compressed already and too large to be
-// shared. Caller holds mu.
-func (o *outbox) sealCompressed(code uint64, body []byte) error {
-	if o.closing {
-		return errClosing
-	}
-	o.sealShared()
-	o.pending = o.bufs.Grow(o.pending, rlpx.SealedSize(len(body)))
-	frames, err := o.conn.AppendCompressed(o.pending, code, body)
-	if err != nil {
-		return fmt.Errorf("p2p: message %#x: %w", code, err)
-	}
-	o.pending = frames
-	o.frames++
-	o.queued++
-	return nil
 }
 
 // trySend writes what is pending as far as the system takes it at once; a flusher

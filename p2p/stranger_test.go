@@ -18,7 +18,7 @@ import (
 	"parley/rlpx"
 )
 
-// closedWithin reads until the connection ends and returns how long after began
+// closedAfter reads until the connection ends and returns how long after began
 // that was.
 func closedAfter(fd interface {
 	Read([]byte) (int, error)

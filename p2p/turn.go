@@ -94,6 +94,9 @@ func (p *Peer) hand(to *running, m *Msg) bool {
 // It is called at each tick, so that the usual case, in which one does, costs
 // nothing.
 func (p *Peer) firstTurn() {
+	if !p.hasBegun() {
+		return
+	}
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()
 	if p.in.turns == 0 {
