@@ -55,6 +55,29 @@ func (s *testServer) serverEnd() *simnet.Conn {
 	return conns[0]
 }
 
+// To become a peer, a stranger costs the server one write (ack and Hello), two
+// reads (auth, Hello), and no goroutine but the one that waits for it.
+func TestCostSetup(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := w.server(1, nil)
+		w.pass(time.Second)
+		before := runtime.NumGoroutine()
+		x := s.stranger(2)
+		w.pass(10 * time.Millisecond) // less than the timeout
+		if n := runtime.NumGoroutine() - before; n > 1 {
+			t.Errorf("%d goroutines wait for Hello, want 1", n)
+		}
+		fd := s.serverEnd()
+		if n := fd.Stats().Writes; n != 1 {
+			t.Errorf("%d writes before their Hello, want 1", n)
+		}
+		x.join()
+		if stats := fd.Stats(); stats.Writes != 1 || stats.Reads > 3 { // the third waits for a message
+			t.Errorf("%d writes and %d reads of a new peer, want 1 and 3", stats.Writes, stats.Reads)
+		}
+	})
+}
+
 // One lone message is one system call. What comes while a call is under way goes
 // out together in one more, from however many goroutines it comes, as do
 // messages of Broadcast.

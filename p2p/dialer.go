@@ -37,7 +37,7 @@ type EndpointDialer interface {
 }
 
 // A tcpDialer is the NodeDialer that is used when Config names none.
-type tcpDialer struct{ d net.Dialer }
+type tcpDialer struct{}
 
 func (t *tcpDialer) DialNode(ctx context.Context, n *enode.Node) (net.Conn, error) {
 	ep, ok := n.TCPEndpoint()
@@ -48,7 +48,8 @@ func (t *tcpDialer) DialNode(ctx context.Context, n *enode.Node) (net.Conn, erro
 }
 
 func (t *tcpDialer) DialEndpoint(ctx context.Context, _ *enode.Node, at netip.AddrPort) (net.Conn, error) {
-	return t.d.DialContext(ctx, "tcp", at.String())
+	d := net.Dialer{KeepAlive: noKeepAlive}
+	return d.DialContext(ctx, "tcp", at.String())
 }
 
 // reach connects to n at one of the given endpoints, of which there is at least one.

@@ -30,6 +30,11 @@ const (
 	// bindAttempts is how often the system is asked for a port that is free for TCP
 	// and UDP.
 	bindAttempts = 10
+
+	// noKeepAlive turns off what the system does to find dead connections. Ours have
+	// a deadline until they are peers and pings from then on, and it would be four
+	// system calls for each.
+	noKeepAlive = -1
 )
 
 // bind opens what the configuration asks for: the listener, and the socket for
@@ -40,7 +45,8 @@ func (c *Config) bind() (net.Listener, net.PacketConn, error) {
 		listener := c.Listener
 		if listener == nil && c.ListenAddr != "" {
 			var err error
-			if listener, err = net.Listen("tcp", c.ListenAddr); err != nil {
+			lc := net.ListenConfig{KeepAlive: noKeepAlive}
+			if listener, err = lc.Listen(context.Background(), "tcp", c.ListenAddr); err != nil {
 				return nil, nil, fmt.Errorf("p2p: listen: %w", err)
 			}
 		}

@@ -36,6 +36,7 @@ func (s *Server) AddProtocol(p Protocol) error {
 			return fmt.Errorf("add protocol %v: %w", p.Cap(), err)
 		}
 		s.protocols = append(slices.Clip(s.protocols), p) // a copy: connections hold the list
+		s.hello = nil
 		s.askSource(&p)
 		return nil
 	})
@@ -67,7 +68,7 @@ func (s *Server) RemoveProtocol(c Cap) error {
 		if err := local.Delete(onlyIn(&s.protocols[i], rest)...); err != nil {
 			return fmt.Errorf("remove protocol %v: %w", c, err)
 		}
-		s.protocols = rest
+		s.protocols, s.hello = rest, nil
 		if stop := s.sources[c]; stop != nil {
 			stop()
 			delete(s.sources, c)
@@ -98,6 +99,25 @@ func (s *Server) offered() []Protocol {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.protocols
+}
+
+// greeting returns the protocols that are offered now, and the payload of the Hello
+// that says so. Neither is ever written to.
+func (s *Server) greeting() ([]Protocol, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hello == nil {
+		h := &Hello{Version: baseVersion, Name: s.cfg.Name, PublicKey: s.cfg.PrivateKey.Public()}
+		for i := range s.protocols {
+			h.Caps = append(h.Caps, s.protocols[i].Cap())
+		}
+		slices.SortFunc(h.Caps, Cap.Compare) // the order in which people read them
+		var err error
+		if s.hello, err = h.append(nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.protocols, s.hello, nil
 }
 
 // askSource starts to take candidates from a protocol's own source, if it has one and

@@ -100,7 +100,7 @@ func (w *wayToProxy) Dial(network, addr string) (net.Conn, error) {
 }
 
 func (w *wayToProxy) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{KeepAlive: noKeepAlive}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err

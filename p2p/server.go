@@ -52,6 +52,7 @@ type Server struct {
 	reach   reach.Book
 
 	protocols []Protocol                 // that are offered; replaced, never written to
+	hello     []byte                     // our Hello that offers them; nil until it is needed
 	sources   map[Cap]context.CancelFunc // of protocols that are asked for candidates
 
 	identifying int                   // candidates that are asked for their records

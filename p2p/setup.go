@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"parley/enode"
@@ -107,17 +106,16 @@ func (s *Server) connect(l *link, wait time.Duration, ready func(error)) {
 // the other side claims to be.
 // https://github.com/ethereum/devp2p/blob/master/rlpx.md
 func (s *Server) setup(l *link) (*Peer, *SetupError) {
-	var err error
-	if l.inbound() {
-		l.conn, err = rlpx.Accept(l.fd, s.cfg.PrivateKey, s.bufs)
-	} else {
-		l.conn, err = rlpx.Initiate(l.fd, s.cfg.PrivateKey, l.dest.PublicKey(), s.bufs)
-	}
+	protocols, hello, err := s.greeting() // what Hello says is what counts for this connection
 	if err != nil {
-		return nil, l.fail(StepHandshake, err)
+		return nil, l.fail(StepHello, err)
 	}
-	protocols := s.offered() // what Hello says is what counts for this connection
-	failed := exchangeHello(l, s.ourHello(protocols))
+	var failed *SetupError
+	if l.inbound() {
+		failed = l.accept(s.cfg.PrivateKey, s.bufs, hello)
+	} else {
+		failed = l.initiate(s.cfg.PrivateKey, s.bufs, hello)
+	}
 	if l.proven {
 		s.noteAnswer(l)
 	}
@@ -152,33 +150,48 @@ func (s *Server) setup(l *link) (*Peer, *SetupError) {
 	return p, nil
 }
 
-// ourHello returns the payload of our Hello that offers the given protocols.
-func (s *Server) ourHello(protocols []Protocol) *Hello {
-	h := &Hello{Version: baseVersion, Name: s.cfg.Name, PublicKey: s.cfg.PrivateKey.Public()}
-	for i := range protocols {
-		h.Caps = append(h.Caps, protocols[i].Cap())
+// accept answers the handshake of whoever opened the connection, and reads the
+// first frame. Our Hello goes out at once, with the handshake, whoever the other side
+// claims to be. l.proven tells afterwards whether it is.
+func (l *link) accept(key *enode.PrivateKey, bufs *rlpx.Buffers, hello []byte) *SetupError {
+	var err error
+	if l.conn, err = rlpx.AcceptWith(l.fd, key, bufs, codeHello, hello); err != nil {
+		return l.fail(StepHandshake, err)
 	}
-	slices.SortFunc(h.Caps, Cap.Compare) // the order in which people read them
-	return h
+	return l.readHello(nil)
 }
 
-// exchangeHello sends ours at once, whoever the other side claims to be, and
-// reads the first frame. After it l.proven tells whether the other side is.
-func exchangeHello(l *link, ours *Hello) *SetupError {
-	payload, err := ours.append(nil)
-	if err != nil {
-		return l.fail(StepHello, err)
+// initiate is accept for a connection that we opened to l.dest. Hello goes out when
+// the other side has answered.
+func (l *link) initiate(key *enode.PrivateKey, bufs *rlpx.Buffers, hello []byte) *SetupError {
+	var err error
+	if l.conn, err = rlpx.Initiate(l.fd, key, l.dest.PublicKey(), bufs); err != nil {
+		return l.fail(StepHandshake, err)
 	}
-	// Beside the read: on a connection without a buffer, such as a net.Pipe, two
-	// sides that first write and then read would wait for each other.
 	sent := make(chan error, 1)
-	go func() { sent <- l.conn.WriteMsg(codeHello, payload) }()
+	send := func() { sent <- l.conn.WriteMsg(codeHello, hello) }
+	if _, buffered := l.fd.Conn.(*net.TCPConn); buffered {
+		send()
+	} else {
+		// Beside the read: on a connection without a buffer, such as a net.Pipe, two
+		// sides that first write and then read would wait for each other.
+		go send()
+	}
+	return l.readHello(sent)
+}
+
+// readHello reads the first frame, and takes from sent, if not nil, whether ours
+// went out.
+func (l *link) readHello(sent <-chan error) *SetupError {
 	l.conn.SetLimits(rlpx.Limits{Frame: maxHello + 1, Message: func(uint64) int { return maxHello }, Absolute: true})
 	msg, err := l.conn.ReadMsg()
 	if err != nil {
 		_ = l.fd.SetWriteDeadline(aLongTimeAgo) // it is over, whether ours went out or not
 	}
-	unsent := <-sent
+	var unsent error
+	if sent != nil {
+		unsent = <-sent
+	}
 	if err != nil {
 		return l.fail(StepHello, err)
 	}
@@ -429,6 +442,11 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 	if d == nil {
 		d = &tcpDialer{}
 	}
+	ours := &Hello{Version: baseVersion, Name: "parley/probe", Caps: []Cap{{"probe", 1}}, PublicKey: key.Public()}
+	hello, err := ours.append(nil)
+	if err != nil {
+		return nil, &SetupError{Step: StepHello, Err: err}
+	}
 	n, addrs, err := locate(ctx, nil, n)
 	if err != nil {
 		return nil, &SetupError{Step: StepDial, Err: err}
@@ -448,12 +466,12 @@ func Probe(ctx context.Context, key *enode.PrivateKey, d NodeDialer, n *enode.No
 	var meter traffic
 	l := &link{fd: &stream{Conn: fd, meter: &meter}, dest: n}
 	l.fd.SetDeadline(time.Now().Add(setupTimeout))
-	if l.conn, err = rlpx.Initiate(l.fd, key, n.PublicKey(), nil); err != nil {
-		return nil, l.fail(StepHandshake, err)
-	}
-	defer l.conn.Close()
-	ours := &Hello{Version: baseVersion, Name: "parley/probe", Caps: []Cap{{"probe", 1}}, PublicKey: key.Public()}
-	if err := exchangeHello(l, ours); err != nil {
+	defer func() {
+		if l.conn != nil {
+			l.conn.Close()
+		}
+	}()
+	if err := l.initiate(key, nil, hello); err != nil {
 		return nil, err
 	}
 	if l.conn.WriteMsg(codeDisconnect, appendDisconnect(nil, DiscRequested)) == nil {

@@ -128,7 +128,7 @@ func TestB18(t *testing.T) {
 		attacker.Write(segmentOne)
 
 		b := newConn(victim, bufs)
-		if err := b.accept(keyB, func() (*draw, error) { return db, nil }); err != nil {
+		if err := b.accept(keyB, func() (*draw, error) { return db, nil }, nil); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {

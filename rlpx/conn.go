@@ -73,8 +73,23 @@ func Initiate(fd net.Conn, key *secp.PrivateKey, remote secp.PublicKey, bufs *Bu
 // key is answered as any other; if its sender then turns out to hold that key,
 // the first ReadMsg fails with ErrSelf.
 func Accept(fd net.Conn, key *secp.PrivateKey, bufs *Buffers) (*Conn, error) {
+	return answer(fd, key, bufs, nil)
+}
+
+// AcceptWith is Accept with a first message of ours, which goes out in one write
+// with our packet: nothing that the other side still has to say is needed to seal
+// it. A message that is too large fails the handshake.
+//
+// On a connection without a buffer, such as a net.Pipe, the other side must not
+// write to the end before it reads.
+func AcceptWith(fd net.Conn, key *secp.PrivateKey, bufs *Buffers, code uint64, payload []byte) (*Conn, error) {
+	return answer(fd, key, bufs, &Msg{Code: code, Payload: payload})
+}
+
+// answer is AcceptWith, or Accept if first is nil.
+func answer(fd net.Conn, key *secp.PrivateKey, bufs *Buffers, first *Msg) (*Conn, error) {
 	c := newConn(fd, bufs)
-	if err := c.accept(key, newDraw); err != nil {
+	if err := c.accept(key, newDraw, first); err != nil {
 		c.win.drop()
 		return nil, err
 	}
@@ -145,7 +160,7 @@ func (c *Conn) initiate(key *secp.PrivateKey, remote secp.PublicKey, d *draw) er
 
 // accept takes its random values only when an auth was good, so that a stranger's
 // noise does not cost two keys.
-func (c *Conn) accept(key *secp.PrivateKey, newDraw func() (*draw, error)) error {
+func (c *Conn) accept(key *secp.PrivateKey, newDraw func() (*draw, error), first *Msg) error {
 	authPacket, err := c.readPacket()
 	if err != nil {
 		return &HandshakeError{StepReadAuth, err}
@@ -170,7 +185,13 @@ func (c *Conn) accept(key *secp.PrivateKey, newDraw func() (*draw, error)) error
 	if c.in, c.out, err = newLanes(s, &t); err != nil {
 		return &HandshakeError{StepSendAck, err}
 	}
-	if _, err := c.src.fd.Write(ackPacket); err != nil {
+	out := ackPacket
+	if first != nil {
+		if out, err = c.AppendMsg(out, first.Code, first.Payload); err != nil {
+			return &HandshakeError{StepSendAck, err}
+		}
+	}
+	if _, err := c.src.fd.Write(out); err != nil {
 		return &HandshakeError{StepSendAck, err}
 	}
 	c.remote = a.static
@@ -182,6 +203,7 @@ func (c *Conn) accept(key *secp.PrivateKey, newDraw func() (*draw, error)) error
 // readPacket reads one handshake packet and returns it with its prefix; valid
 // until the window is used again.
 func (c *Conn) readPacket() ([]byte, error) {
+	c.win.reserve(firstRead)
 	if err := c.win.fill(&c.src, packetPrefix); err != nil {
 		return nil, err
 	}

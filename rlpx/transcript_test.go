@@ -29,7 +29,7 @@ func exchange(t *testing.T) []string {
 
 	a, b := newConn(ea, nil), newConn(eb, nil)
 	accepted := make(chan error, 1)
-	go func() { accepted <- b.accept(keyB, func() (*draw, error) { return db, nil }) }()
+	go func() { accepted <- b.accept(keyB, func() (*draw, error) { return db, nil }, nil) }()
 	if err := a.initiate(keyA, keyB.Public(), da); err != nil {
 		t.Fatal(err)
 	}

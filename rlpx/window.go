@@ -17,6 +17,11 @@ const (
 	// established connection are set, earlyReadAhead is.
 	readAhead      = 16 << 10
 	earlyReadAhead = 4 << 10
+
+	// firstRead is the size of the buffer for a handshake packet, which does not fit
+	// into the inline window: with the padding that EIP-8 asks for it has 320 to 590
+	// bytes, and a recipient's Hello may follow.
+	firstRead = 1 << 10
 )
 
 // A window holds the bytes that were read from a connection and not used yet.
@@ -64,6 +69,9 @@ func (w *window) fill(from io.Reader, n int) error {
 	}
 	return nil
 }
+
+// reserve makes room for a first read of up to n bytes.
+func (w *window) reserve(n int) { w.lease = w.bufs.lend(n) }
 
 // makeRoom sees to it that n bytes can be unread and that some can be read.
 func (w *window) makeRoom(n int) {
