@@ -367,8 +367,9 @@ func (s *Server) startPeer(p *Peer, replaced *Peer) {
 
 // dropPeer takes a peer out whose goroutines have ended.
 func (s *Server) dropPeer(p *Peer, why *endError) {
-	s.removePeer(p, why)
-	if causeOf(why) == peerset.CauseUseless {
+	cause := causeOf(why)
+	s.removePeer(p, why, cause)
+	if cause == peerset.CauseUseless {
 		s.noteUseless(p.id, why)
 	}
 	e := p.event(EventDrop)
@@ -380,12 +381,12 @@ func (s *Server) dropPeer(p *Peer, why *endError) {
 
 // removePeer takes p out, unless another connection with the same node has taken
 // its place.
-func (s *Server) removePeer(p *Peer, why *endError) {
+func (s *Server) removePeer(p *Peer, why *endError, cause peerset.Cause) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.peers[p.id] == p {
 		delete(s.peers, p.id)
-		s.set.Remove(time.Now(), p.id, causeOf(why))
+		s.set.Remove(time.Now(), p.id, cause)
 	}
 	s.changed.Broadcast()
 	if s.running() {
