@@ -97,10 +97,11 @@ test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs i
 # AES and SHA-256 of the standard library are in plain Go then, too.
 test-purego: $(RUNTESTS) ## test the wire packages without assembler
 	@$(RUNTESTS) . -tags=purego -shuffle=on ./internal/keccak ./rlpx
-	@$(RUNTESTS) . -tags=purego -shuffle=on -run 'Broadcast|Spread|Share' ./p2p
+	@$(RUNTESTS) . -tags=purego -shuffle=on -run 'Broadcast|Spread|Share|Load' ./p2p
 
 soak: ## run the long forms of tests
 	@go test -count=1 -timeout=60m -run '^TestL10' ./p2p -soak
+	@go test -count=1 -timeout=60m -run '^TestLoad$$' -v $(RACE) ./p2p -soak
 	@go test -count=1 -timeout=60m -v -run '^TestTwoHundredNodes' ./discover -soak
 	@go test -count=1 -timeout=60m -run '^TestL11' -v ./internal/peerset -soak
 	@cd daemon && go test -count=1 -timeout=60m -v -run '^TestL4' ./cmd/parley -soak
