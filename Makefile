@@ -27,7 +27,7 @@ ID     ?=
 SHORT  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop interop-nat test-libsecp256k1 soak rename clean
+.PHONY: help run build test race check fmt vet lint arch tidy cross fuzz bench interop interop-nat test-libsecp256k1 test-purego soak rename clean
 
 help: ## list the commands
 	@echo "parley: a devp2p stack. The commands:"
@@ -91,8 +91,17 @@ test-libsecp256k1: $(RUNTESTS) ## test the library with libsecp256k1 (installs i
 	  $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends libsecp256k1-dev pkg-config gcc libc6-dev; } >/dev/null
 	@CGO_ENABLED=1 $(RUNTESTS) . -tags=libsecp256k1 $(RACE) -shuffle=on ./...
 
+# The tests of rlpx seal by every width anyway, but on a processor with AVX each by
+# its assembler. With the tag there is none: every width permutes in plain Go, and the
+# Server's own Sealer has width 1, so that it seals broadcasts one after the other.
+# AES and SHA-256 of the standard library are in plain Go then, too.
+test-purego: $(RUNTESTS) ## test the wire packages without assembler
+	@$(RUNTESTS) . -tags=purego -shuffle=on ./internal/keccak ./rlpx
+	@$(RUNTESTS) . -tags=purego -shuffle=on -run 'Broadcast|Spread|Share|Load' ./p2p
+
 soak: ## run the long forms of tests
 	@go test -count=1 -timeout=60m -run '^TestL10' ./p2p -soak
+	@go test -count=1 -timeout=60m -run '^TestLoad$$' -v $(RACE) ./p2p -soak
 	@go test -count=1 -timeout=60m -v -run '^TestTwoHundredNodes' ./discover -soak
 	@go test -count=1 -timeout=60m -run '^TestL11' -v ./internal/peerset -soak
 	@cd daemon && go test -count=1 -timeout=60m -v -run '^TestL4' ./cmd/parley -soak

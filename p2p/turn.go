@@ -82,11 +82,13 @@ func (p *Peer) readFor(r *running, m *Msg) (mine bool) {
 }
 
 // hand puts a message into the inbox of its protocol. It reports whether more may
-// be read.
+// be read. Of m nothing is left, or whoever reads on would keep the payload from the
+// collector for as long as nothing else comes.
 func (p *Peer) hand(to *running, m *Msg) bool {
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()
 	p.in.put(&to.queue, m)
+	*m = Msg{}
 	return !p.in.full()
 }
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"parley/rlp"
 )
@@ -323,5 +325,39 @@ func TestTurnWhenFull(t *testing.T) {
 			t.Error("the other protocol did not get its message as soon as there was room")
 		}
 		close(take)
+	})
+}
+
+// A protocol that has read a message for another one does not hold on to its payload
+// while it waits for the next.
+func TestTurnKeepsNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		begin := make(chan struct{})
+		payload := make(chan weak.Pointer[byte], 1)
+		s := w.server(1, func(c *Config) {
+			c.Protocols = []Protocol{idleProtocol(), {Name: "late", Version: 1, Length: 1, Run: func(_ *Peer, rw MsgReadWriter) error {
+				<-begin // until then idle reads the connection, and afterwards
+				m, err := rw.ReadMsg()
+				if err != nil {
+					return err
+				}
+				payload <- weak.Make(&m.Payload[0])
+				m.Release()
+				_, err = rw.ReadMsg()
+				return err
+			}}}
+		})
+		x := s.stranger(2).joinBoth("late")
+		x.send(baseLength+4, incompressible(100_000))
+		w.pass(time.Second)
+		close(begin)
+		p := <-payload
+		synctest.Wait()
+		for range 3 { // sync.Pool keeps what it has through one
+			runtime.GC()
+		}
+		if p.Value() != nil {
+			t.Error("the payload of a message that was released is in memory")
+		}
 	})
 }
