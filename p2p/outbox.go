@@ -238,10 +238,12 @@ func (o *outbox) flushLocked(err error) {
 
 // drain waits until everything queued so far was written.
 func (o *outbox) drain(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, o.wake)
-	defer stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.err == nil && o.written < o.queued {
+		stop := context.AfterFunc(ctx, o.wake)
+		defer stop()
+	}
 	for last := o.queued; o.err == nil && o.written < last; {
 		if err := ctx.Err(); err != nil {
 			return err

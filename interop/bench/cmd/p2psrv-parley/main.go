@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -61,7 +62,7 @@ func (b *backend) Broadcast(raw []byte, n int) {
 			b.again(m, missed)
 		}
 		if (i+1)%b.burst == 0 || i == n-1 {
-			for _, p := range peers {
+			for _, p := range slices.Backward(peers) { // the last is written last: one wait, mostly
 				flush(p)
 			}
 		}
