@@ -1,6 +1,4 @@
 // Package nodedb: section E, enode.DB (leveldb) and FairMix.
-//
-//nolint:forbidigo // kept as it is: figures must stay comparable
 package nodedb
 
 import (
