@@ -63,12 +63,17 @@ func banTarget(text string) (admin.BanTarget, error) {
 	return admin.BanTarget{Net: net.String()}, nil
 }
 
-func (a *app) ban(ctx context.Context, c *cli.Command) error {
+// banArg returns what the only argument of a command names.
+func banArg(c *cli.Command) (admin.BanTarget, error) {
 	text, err := oneArg(c)
 	if err != nil {
-		return err
+		return admin.BanTarget{}, err
 	}
-	target, err := banTarget(text)
+	return banTarget(text)
+}
+
+func (a *app) ban(ctx context.Context, c *cli.Command) error {
+	target, err := banArg(c)
 	if err != nil {
 		return err
 	}
@@ -94,11 +99,7 @@ func (a *app) ban(ctx context.Context, c *cli.Command) error {
 }
 
 func (a *app) unban(ctx context.Context, c *cli.Command) error {
-	text, err := oneArg(c)
-	if err != nil {
-		return err
-	}
-	target, err := banTarget(text)
+	target, err := banArg(c)
 	if err != nil {
 		return err
 	}
