@@ -10,7 +10,9 @@ import (
 )
 
 // unreachedYet is what a node says of which nothing is known yet.
-var unreachedYet = Reachable{TCP4: ReachUnknown, TCP6: ReachUnknown, UDP4: ReachUnknown, UDP6: ReachUnknown}
+func unreachedYet() Reachable {
+	return Reachable{TCP4: ReachUnknown, TCP6: ReachUnknown, UDP4: ReachUnknown, UDP6: ReachUnknown}
+}
 
 // publicAddr returns the n-th of a row of public addresses in networks of their own.
 func publicAddr(n int, ipv6 bool) netip.Addr {
@@ -22,7 +24,7 @@ func publicAddr(n int, ipv6 bool) netip.Addr {
 
 // of puts states of TCP and UDP into one family, and leaves the other unknown.
 func of(tcp, udp Reach, ipv6 bool) Reachable {
-	r := unreachedYet
+	r := unreachedYet()
 	if ipv6 {
 		r.TCP6, r.UDP6 = tcp, udp
 	} else {
@@ -49,7 +51,7 @@ func TestReachable(t *testing.T) {
 					}
 					others, nodes = append(others, s), append(nodes, s.Self())
 				}
-				if got := others[0].NodeInfo().P2P.Reachable; got != unreachedYet {
+				if got := others[0].NodeInfo().P2P.Reachable; got != unreachedYet() {
 					t.Errorf("at the start: %+v", got)
 				}
 
@@ -73,7 +75,7 @@ func TestReachable(t *testing.T) {
 					s.Stop()
 				}
 				w.pass(58 * time.Minute)
-				if got := inside.Stats().Reachable; got != unreachedYet {
+				if got := inside.Stats().Reachable; got != unreachedYet() {
 					t.Errorf("within the first hour behind the NAT: %+v", got)
 				}
 				w.pass(2 * time.Minute)
@@ -97,7 +99,7 @@ func TestReachableFromElsewhere(t *testing.T) {
 		s.dialFrom(s.host)
 		s.dialFrom(w.net.Host(outside))
 		w.pass(time.Second)
-		if got := s.Stats().Reachable; got != unreachedYet {
+		if got := s.Stats().Reachable; got != unreachedYet() {
 			t.Errorf("by its own connections: %+v", got)
 		}
 		s.dialFrom(w.net.Host(publicAddr(2, false)))

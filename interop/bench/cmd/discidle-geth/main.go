@@ -16,10 +16,9 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
-	"parley/interop/bench/internal/srvctl"
+	"parley/interop/bench/internal/pernode"
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/log"
@@ -57,7 +56,7 @@ func run(w io.Writer, n int, warm time.Duration) error {
 	if n < 1 {
 		return fmt.Errorf("%d nodes", n)
 	}
-	base := settled()
+	base := pernode.Settled()
 	nodes := make([]any, 0, 2*n) // keeps them
 	for range n {
 		v4, v5, err := start()
@@ -67,11 +66,7 @@ func run(w io.Writer, n int, warm time.Duration) error {
 		nodes = append(nodes, v4, v5)
 	}
 	<-time.After(warm)
-	now, k := settled(), float64(n)
-	kb := func(bytes int64) float64 { return float64(bytes) / 1024 / k }
-	fmt.Fprintf(w, "sim both: n=%d settled: goroutines/node=%.1f rss/node=%.1fKB heapInuse/node=%.1fKB heapAlloc/node=%.1fKB stack/node=%.1fKB\n",
-		n, float64(now.Goroutines-base.Goroutines)/k, kb(now.RSS-base.RSS), kb(int64(now.HeapInuse-base.HeapInuse)),
-		kb(int64(now.HeapAlloc-base.HeapAlloc)), kb(int64(now.StackInuse-base.StackInuse)))
+	pernode.Print(w, "both", n, "settled", base)
 	runtime.KeepAlive(nodes)
 	return nil
 }
@@ -100,11 +95,4 @@ func start() (*discover.UDPv4, *discover.UDPv5, error) {
 	}
 	v5, err := discover.ListenV5(sharedConn{conn, rest}, ln, discover.Config{PrivateKey: key})
 	return v4, v5, err
-}
-
-// settled returns the state of the process without garbage.
-func settled() srvctl.Stat {
-	runtime.GC()
-	debug.FreeOSMemory()
-	return srvctl.Read(nil)
 }

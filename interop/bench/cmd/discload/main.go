@@ -58,16 +58,26 @@ type load interface {
 	run(n int) (lost int, err error)
 }
 
-// modes says how each mode makes its load. Fill is how many nodes are put into
-// the table before.
-var modes = map[string]func(to target, fill int) (load, error){
-	"v4ping":      newPingV4,
-	"v4findnode":  newFindnodeV4,
-	"v4junk":      newJunkV4,
-	"v5ping":      newPingV5,
-	"v5findnode":  newFindnodeV5,
-	"v5handshake": newHandshakeV5,
-	"v5junk":      newJunkV5,
+// loader returns what makes the load of a mode, or nil. Fill is how many nodes are
+// put into the table before.
+func loader(mode string) func(to target, fill int) (load, error) {
+	switch mode {
+	case "v4ping":
+		return newPingV4
+	case "v4findnode":
+		return newFindnodeV4
+	case "v4junk":
+		return newJunkV4
+	case "v5ping":
+		return newPingV5
+	case "v5findnode":
+		return newFindnodeV5
+	case "v5handshake":
+		return newHandshakeV5
+	case "v5junk":
+		return newJunkV5
+	}
+	return nil
 }
 
 type options struct {
@@ -92,8 +102,8 @@ func main() {
 }
 
 func run(o options) error {
-	newLoad, ok := modes[o.mode]
-	if !ok || o.n < 1 {
+	newLoad := loader(o.mode)
+	if newLoad == nil || o.n < 1 {
 		return fmt.Errorf("mode %q with %d requests; see the comment of the command", o.mode, o.n)
 	}
 	cmd := exec.Command(o.server, o.mode[:2])

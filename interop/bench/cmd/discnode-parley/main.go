@@ -8,13 +8,10 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 
 	"parley/discover"
-	"parley/enode"
-	"parley/enr"
+	"parley/interop/bench/internal/loopnode"
 	"parley/interop/bench/internal/srvctl"
 )
 
@@ -46,31 +43,11 @@ func run(args []string) error {
 	if len(args) != 1 || args[0] != "v4" && args[0] != "v5" {
 		return fmt.Errorf("arguments %q; want v4 or v5", args)
 	}
-	key, err := enode.GenerateKey()
+	n, err := loopnode.Start(args[0])
 	if err != nil {
 		return err
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	at := netip.MustParseAddrPort(conn.LocalAddr().String())
-	record, err := enr.Sign(key, 1, enr.IP(at.Addr()), enr.UDP(at.Port()))
-	if err != nil {
-		return err
-	}
-	self, err := enode.New(record)
-	if err != nil {
-		return err
-	}
-	s, err := discover.Listen(discover.Config{
-		PrivateKey: key, Self: self, Conn: conn, V4: args[0] == "v4", V5: args[0] == "v5",
-	})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	srvctl.Serve(backend{s}, self.String())
+	defer n.Close()
+	srvctl.Serve(backend{n.Service}, n.Self.String())
 	return nil
 }

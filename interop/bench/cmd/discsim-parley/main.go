@@ -16,27 +16,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"time"
 
-	"parley/discover"
 	"parley/enode"
-	"parley/enr"
 	"parley/interop/bench/internal/cpu"
-	"parley/interop/bench/internal/srvctl"
+	"parley/interop/bench/internal/loopnode"
+	"parley/interop/bench/internal/pernode"
 )
-
-// A node is one of those that run.
-type node struct {
-	*discover.Service
-	self *enode.Node
-}
 
 type options struct {
 	protocol   string
@@ -63,8 +52,8 @@ func run(w io.Writer, o options) (err error) {
 	if !slices.Contains([]string{"v4", "v5", "both"}, o.protocol) || o.n < 1 {
 		return fmt.Errorf("protocol %q with %d nodes; want v4, v5 or both", o.protocol, o.n)
 	}
-	base := settled()
-	var nodes []node
+	base := pernode.Settled()
+	var nodes []loopnode.Node
 	defer func() {
 		for _, nd := range nodes {
 			nd.Close()
@@ -72,16 +61,16 @@ func run(w io.Writer, o options) (err error) {
 	}()
 	var boot []*enode.Node
 	for range o.n {
-		nd, err := start(o.protocol, boot)
+		nd, err := loopnode.Start(o.protocol, boot...)
 		if err != nil {
 			return err
 		}
 		nodes = append(nodes, nd)
 		if len(boot) < 3 && o.protocol != "both" {
-			boot = append(boot, nd.self)
+			boot = append(boot, nd.Self)
 		}
 	}
-	memory(w, o, "right after start", base)
+	pernode.Print(w, o.protocol, o.n, "right after start", base)
 	began, used := time.Now(), cpu.Process()
 	for time.Since(began) < o.warm {
 		<-time.After(o.warm / 4)
@@ -93,7 +82,7 @@ func run(w io.Writer, o options) (err error) {
 		fmt.Fprintf(w, "sim %s: t=%v table mean=%.1f min=%d cpu=%v\n", o.protocol, time.Since(began).Round(time.Second),
 			float64(sum)/float64(o.n), least, (cpu.Process() - used).Round(time.Millisecond))
 	}
-	memory(w, o, "settled", base)
+	pernode.Print(w, o.protocol, o.n, "settled", base)
 	if o.prof != "" {
 		f, err := os.Create(o.prof)
 		if err != nil {
@@ -114,55 +103,14 @@ func run(w io.Writer, o options) (err error) {
 	return nil
 }
 
-// start starts a node that knows the given ones.
-func start(protocol string, boot []*enode.Node) (node, error) {
-	key, err := enode.GenerateKey()
-	if err != nil {
-		return node{}, err
-	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return node{}, err
-	}
-	at := netip.MustParseAddrPort(conn.LocalAddr().String())
-	record, err := enr.Sign(key, 1, enr.IP(at.Addr()), enr.UDP(at.Port()))
-	if err != nil {
-		return node{}, err
-	}
-	self, err := enode.New(record)
-	if err != nil {
-		return node{}, err
-	}
-	s, err := discover.Listen(discover.Config{
-		PrivateKey: key, Self: self, Conn: conn, Bootnodes: boot, V4: protocol != "v5", V5: protocol != "v4",
-	})
-	return node{s, self}, err
-}
-
-// settled returns the state of the process without garbage.
-func settled() srvctl.Stat {
-	runtime.GC()
-	debug.FreeOSMemory()
-	return srvctl.Read(nil)
-}
-
-// memory prints what a node takes beyond the process.
-func memory(w io.Writer, o options, when string, base srvctl.Stat) {
-	now, k := settled(), float64(o.n)
-	kb := func(bytes int64) float64 { return float64(bytes) / 1024 / k }
-	fmt.Fprintf(w, "sim %s: n=%d %s: goroutines/node=%.1f rss/node=%.1fKB heapInuse/node=%.1fKB heapAlloc/node=%.1fKB stack/node=%.1fKB\n",
-		o.protocol, o.n, when, float64(now.Goroutines-base.Goroutines)/k, kb(now.RSS-base.RSS), kb(int64(now.HeapInuse-base.HeapInuse)),
-		kb(int64(now.HeapAlloc-base.HeapAlloc)), kb(int64(now.StackInuse-base.StackInuse)))
-}
-
 // lookups measures lookups of one node by another, the same pairs in each pass.
-func lookups(w io.Writer, o options, pass int, nodes []node) error {
+func lookups(w io.Writer, o options, pass int, nodes []loopnode.Node) error {
 	var took []time.Duration
 	var used time.Duration
 	found, exact := 0, 0
 	for i := range o.lookups {
-		nd, target := nodes[i*37%len(nodes)], nodes[(i*53+11)%len(nodes)].self
-		if target.ID() == nd.self.ID() {
+		nd, target := nodes[i*37%len(nodes)], nodes[(i*53+11)%len(nodes)].Self
+		if target.ID() == nd.Self.ID() {
 			continue
 		}
 		began, before := time.Now(), cpu.Process()

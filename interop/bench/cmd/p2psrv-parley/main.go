@@ -114,26 +114,37 @@ func (b *backend) run(p *p2p.Peer, rw p2p.MsgReadWriter) error {
 }
 
 func main() {
-	key, err := enode.GenerateKey()
-	if err != nil {
-		fatal(err)
-	}
-	b := &backend{peers: make(map[*p2p.Peer]bool), burst: 1}
+	burst := 1
 	if s := os.Getenv("BENCH_BURST"); s != "" {
-		if b.burst, err = strconv.Atoi(s); err != nil || b.burst < 1 {
+		var err error
+		if burst, err = strconv.Atoi(s); err != nil || burst < 1 {
 			fatal(fmt.Errorf("BENCH_BURST=%s is not a positive number", s))
 		}
 	}
+	b, url, err := start(burst)
+	if err != nil {
+		fatal(err)
+	}
+	srvctl.Serve(b, url)
+}
+
+// start starts the server and returns its URL.
+func start(burst int) (*backend, string, error) {
+	key, err := enode.GenerateKey()
+	if err != nil {
+		return nil, "", err
+	}
+	b := &backend{peers: make(map[*p2p.Peer]bool), burst: burst}
 	b.srv = &p2p.Server{Config: p2p.Config{
 		PrivateKey: key, MaxPeers: 1 << 20, DialRatio: 1 << 20, NoDial: true, Name: "bench/server", ListenAddr: "127.0.0.1:0",
 		Protocols: []p2p.Protocol{{Name: "bench", Version: 1, Length: 16, Run: b.run}},
 		Logger:    slog.New(slog.DiscardHandler),
 	}}
 	if err := b.srv.Start(); err != nil {
-		fatal(err)
+		return nil, "", err
 	}
 	addr := netip.MustParseAddrPort(b.srv.Addr().String())
-	srvctl.Serve(b, enode.NewV4(key.Public(), addr.Addr(), addr.Port(), addr.Port()).URL())
+	return b, enode.NewV4(key.Public(), addr.Addr(), addr.Port(), addr.Port()).URL(), nil
 }
 
 // fatal ends the server: its figures would mean nothing.

@@ -35,17 +35,19 @@ type scene struct {
 	sig    secp.Signature // of digest by remote
 }
 
-// works are the kinds of work.
-var works = map[string]func(scene) error{
-	"connection":  recipient,
-	"v4ping":      func(s scene) error { return answer(s, 1) },
-	"v4findnode":  func(s scene) error { return answer(s, 2) },
-	"v5handshake": handshake,
+// works returns the kinds of work by their names.
+func works() map[string]func(scene) error {
+	return map[string]func(scene) error{
+		"connection":  recipient,
+		"v4ping":      func(s scene) error { return answer(s, 1) },
+		"v4findnode":  func(s scene) error { return answer(s, 2) },
+		"v5handshake": handshake,
+	}
 }
 
 // measure returns the CPU time of n times the work.
 func measure(name string, n int) (time.Duration, error) {
-	work, ok := works[name]
+	work, ok := works()[name]
 	if !ok {
 		return 0, fmt.Errorf("no work has the name %q", name)
 	}

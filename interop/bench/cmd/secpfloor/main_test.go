@@ -4,7 +4,7 @@ import "testing"
 
 // All the works can be done, as a node would, and another cannot be asked for.
 func TestMeasure(t *testing.T) {
-	for name := range works {
+	for name := range works() {
 		if cost, err := measure(name, 1); err != nil || cost <= 0 {
 			t.Errorf("%s: %v, %v", name, cost, err)
 		}
